@@ -1,0 +1,1 @@
+"""Air quality: means, validity, what a city's stations say together. Frames in, frames out, nothing fetched."""

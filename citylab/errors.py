@@ -1,0 +1,94 @@
+"""The named exceptions and warnings of citylab.
+
+Each one is also a built-in error, so that code which knows nothing of citylab can still catch it.
+A message says what happened with the value, what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class CitylabError(Exception):
+    """Base of every error that citylab raises on purpose."""
+
+
+class SchemaError(CitylabError, ValueError):
+    """A table or grid lacks a column, or a column has the wrong type or unit."""
+
+
+class DeclarationError(CitylabError, ValueError):
+    """A ``dataset.yml`` says something that cannot be; the message names the file and the line."""
+
+
+class DataError(CitylabError, ValueError):
+    """Data contradict their declaration; the message names columns and rows."""
+
+
+class UnknownNameError(CitylabError, KeyError):
+    """An id, column, place or word that citylab does not know; the message suggests near ones."""
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return str(self.args[0]) if self.args else ""
+
+
+class EngineError(CitylabError, ValueError):
+    """A data set was asked for in a form that it does not have."""
+
+
+class OfflineError(CitylabError, ConnectionError):
+    """A remote data set is not in the cache and the network may not, or cannot, be used."""
+
+
+class IntegrityError(CitylabError, OSError):
+    """Bytes that arrived are not the bytes that the declaration promised."""
+
+
+class OverlapError(CitylabError, ValueError):
+    """Places that share territory were about to be added up."""
+
+
+class CoordinateError(CitylabError, ValueError):
+    """Coordinates have no known datum, the wrong datum, or cannot lie where they are said to lie."""
+
+
+class UnitError(CitylabError, ValueError):
+    """Quantities of different dimensions, or at unstated conditions, were about to be treated as one."""
+
+
+class RangeError(CitylabError, ValueError):
+    """A number or a date lies outside the range for which a formula or a table is declared."""
+
+
+class CitylabWarning(UserWarning):
+    """Base of citylab's warnings."""
+
+
+class UsageWarning(CitylabWarning):
+    """A data set is used in a way that its declaration warns of."""
+
+
+def suggest(name: str, known: object, *, what: str, see: str) -> UnknownNameError:
+    """Return an :class:`UnknownNameError` for ``name`` that offers the nearest known names.
+
+    Parameters
+    ----------
+    name
+        What was asked for.
+    known
+        Iterable of the names that exist.
+    what
+        The kind of thing, as it should read in the message (``"data set"``).
+    see
+        Where all names are listed (``"citylab.datasets()"``).
+
+    Examples
+    --------
+    >>> print(suggest("pm25", ["pm25_ugm3", "pm10_ugm3"], what="column", see="citylab.vocabulary"))
+    Unknown column 'pm25'. Nearest: 'pm25_ugm3'. All of them: citylab.vocabulary.
+    """
+    import difflib
+
+    names = sorted(map(str, known))  # type: ignore[call-overload]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    near += [n for n in names if name and name.lower() in n.lower() and n not in near][: 3 - len(near)]
+    hint = "Nearest: " + ", ".join(repr(n) for n in near) + ". " if near else ""
+    return UnknownNameError(f"Unknown {what} {name!r}. {hint}All of them: {see}.")

@@ -1,0 +1,114 @@
+"""Colours and fonts, said once: the same pollutant, sector or district looks the same on every page."""
+
+from __future__ import annotations
+
+from citylab.errors import suggest
+
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "purple": "#CC79A7",
+}
+"""Okabe, M., Ito, K. (2008), Color Universal Design: eight colours that colour-blind people can tell apart."""
+
+COLOURS = {
+    # pollutants
+    "pm25_ugm3": OKABE_ITO["blue"],
+    "pm10_ugm3": OKABE_ITO["orange"],
+    "so2_ugm3": OKABE_ITO["purple"],
+    "no2_ugm3": OKABE_ITO["vermilion"],
+    "co_mgm3": OKABE_ITO["black"],
+    "o3_ugm3": OKABE_ITO["green"],
+    # sectors
+    "power": OKABE_ITO["orange"],
+    "industry": OKABE_ITO["purple"],
+    "ground_transport": OKABE_ITO["sky"],
+    "residential": OKABE_ITO["green"],
+    "aviation": OKABE_ITO["yellow"],
+    # roles
+    "selected": OKABE_ITO["vermilion"],
+    "reference": "#767676",
+    "no_data": "#D9D9D9",
+}
+
+SEQUENTIAL = ("#00224E", "#213B6E", "#4C556C", "#6C6E72", "#8E8978", "#B2A570", "#D9C55C", "#FEE838")[::-1]
+"""Eight steps of cividis, light to dark: Nuñez, Anderton, Renslow (2018). doi:10.1371/journal.pone.0199239"""
+
+INK = "#1F2933"
+MUTED = "#52606D"
+GRID = "#E4E7EB"
+PAPER = "#FFFFFF"
+
+FONTS = (
+    "system-ui",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "sans-serif",
+)
+"""Fonts of the reader's machine, Chinese ones included; none is fetched."""
+
+TEXT_PX = 12
+LARGE_PX = 16
+"""Size of chart text, and of the same in larger type [px]."""
+
+
+def font_stack() -> str:
+    """Return the fonts as CSS.
+
+    Examples
+    --------
+    >>> font_stack().endswith("sans-serif")
+    True
+    """
+    return ", ".join(f'"{f}"' if " " in f else f for f in FONTS)
+
+
+def colour(name: str) -> str:
+    """Return the colour of a pollutant, sector or role.
+
+    Examples
+    --------
+    >>> colour("pm25_ugm3")
+    '#0072B2'
+    """
+    try:
+        return COLOURS[name]
+    except KeyError:
+        raise suggest(name, COLOURS, what="colour", see="citylab.viz.theme.COLOURS") from None
+
+
+def rgb(hex_colour: str) -> tuple[int, int, int]:
+    """Return a colour as three numbers from 0 to 255.
+
+    Examples
+    --------
+    >>> rgb("#0072B2")
+    (0, 114, 178)
+    """
+    digits = hex_colour.lstrip("#")
+    return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+
+
+def step(value: float, low: float, high: float) -> str:
+    """Return the colour of a value on the sequential scale from ``low`` (light) to ``high`` (dark).
+
+    Examples
+    --------
+    >>> step(0, 0, 10) == SEQUENTIAL[0], step(10, 0, 10) == SEQUENTIAL[-1]
+    (True, True)
+    """
+    if high <= low:
+        return SEQUENTIAL[len(SEQUENTIAL) // 2]
+    share = min(1.0, max(0.0, (value - low) / (high - low)))
+    return SEQUENTIAL[min(len(SEQUENTIAL) - 1, int(share * len(SEQUENTIAL)))]

@@ -1,0 +1,341 @@
+"""The one place where a column, a sector, a pollutant or a word on a page is given its meaning.
+
+A column name carries its unit (``pm25_ugm3``); comparable quantities share a name, others do not. Declarations,
+validation, generated pages, axis titles and :func:`citylab.describe` read :data:`COLUMNS`; pages and charts
+take their bilingual text from :data:`WORDS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from citylab import settings
+from citylab.errors import suggest
+from citylab.settings import Language
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Dtype = Literal["text", "integer", "number", "boolean", "date", "datetime", "binary"]
+Sensitivity = Literal["open", "internal", "restricted", "personal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column means, wherever it stands.
+
+    Attributes
+    ----------
+    name
+        Column name, with its unit as suffix.
+    dtype
+        Kind of value; :func:`polars_dtype` gives the Polars type.
+    unit
+        Unit as printed on an axis; ``""`` for codes, names and dates, ``"1"`` for shares.
+    label_zh, label_en
+        Short labels for axes, legends and table heads, without the unit.
+    definition
+        One sentence: what is measured, over what, with which convention.
+    lower, upper
+        Bounds that no true value can leave (not a judgement of what is usual).
+    sensitivity
+        Grade of the column by itself; a data set may be graded higher.
+    """
+
+    name: str
+    dtype: Dtype
+    unit: str
+    label_zh: str
+    label_en: str
+    definition: str
+    lower: float | None = None
+    upper: float | None = None
+    sensitivity: Sensitivity = "open"
+
+    def label(self, lang: Language | None = None) -> str:
+        """Return the label in a language.
+
+        Examples
+        --------
+        >>> column("pm25_ugm3").label("zh")
+        'PM2.5 浓度'
+        """
+        return self.label_zh if (lang or settings.language()) == "zh" else self.label_en
+
+    def axis_title(self, lang: Language | None = None) -> str:
+        """Return the label with its unit, as an axis shows it.
+
+        Examples
+        --------
+        >>> column("pm25_ugm3").axis_title("en")
+        'PM2.5 (µg/m³)'
+        """
+        return self.label(lang) + (f" ({self.unit})" if self.unit not in {"", "1"} else "")
+
+
+def _air(stem: str, zh: str, en: str, unit: str, upper: float) -> tuple[Column, ...]:
+    """Return a concentration and the share of hours behind it."""
+    suffix = {"µg/m³": "ugm3", "mg/m³": "mgm3"}[unit]
+    return (
+        Column(
+            f"{stem}_{suffix}", "number", unit, f"{zh} 浓度", en,
+            f"Concentration of {en} over the row's period; gases at the publisher's reference state.", 0.0, upper,
+        ),
+        Column(
+            f"{stem}_capture_share", "number", "1", f"{zh} 有效小时占比", f"{en} data capture",
+            f"Hours with a valid {en} value as a share of the hours of the period.", 0.0, 1.0,
+        ),
+    )  # fmt: skip
+
+
+_DECLARED: tuple[Column, ...] = (
+    # keys and places
+    Column("station_id", "text", "", "站点", "Station", "citylab's key of an air-quality station."),
+    Column("station_name_zh", "text", "", "站点名称", "Station name (Chinese)", "Name of the station in Chinese."),
+    Column("station_name_en", "text", "", "站点英文名", "Station name (English)", "Name of the station in Latin script."),
+    Column("station_id_cnemc", "text", "", "国控点编码", "CNEMC station code",
+           "Code of the national control station (China National Environmental Monitoring Centre); empty if municipal."),
+    Column("station_id_kdd", "text", "", "KDD 站点编码", "KDD Cup 2018 station id",
+           "Id of the station in the KDD Cup 2018 files, with their spelling."),
+    Column("station_type", "text", "", "站点类型", "Station type",
+           "urban, suburban, background_regional or traffic, as the municipal network sorts its stations."),
+    Column("longitude_deg", "number", "°", "经度", "Longitude", "Longitude east of Greenwich; datum by declaration.",
+           -180.0, 180.0),
+    Column("latitude_deg", "number", "°", "纬度", "Latitude", "Latitude north of the equator; datum by declaration.",
+           -90.0, 90.0),
+    Column("position_spread_m", "number", "m", "坐标分歧", "Disagreement of position",
+           "Distance between the positions that two sources give; empty where only one source was found.", 0.0),
+    Column("is_position_disputed", "boolean", "", "坐标存疑", "Position disputed",
+           "True where two sources differ by more than the declared tolerance."),
+    Column("adcode", "text", "", "行政区划代码", "Administrative code", "Six-digit code of GB/T 2260."),
+    Column("area_id", "text", "", "区域代码", "Area id",
+           "adcode of a district or city, or citylab's id of a functional area (see citylab.places)."),
+    Column("area_level", "text", "", "区域层级", "Level of the area", "city, district, town or functional."),
+    Column("area_name_zh", "text", "", "区域名称", "Area (Chinese)", "Name of the area in Chinese."),
+    Column("area_name_en", "text", "", "区域英文名", "Area (English)", "Name of the area in English."),
+    Column("district_name_zh", "text", "", "区", "District (Chinese)", "Name of the district in Chinese."),
+    Column("district_name_en", "text", "", "区英文名", "District", "Name of the district in Latin script."),
+    Column("geometry_wkb", "binary", "", "边界", "Boundary", "Polygon as well-known binary; datum by declaration."),
+    Column("area_km2", "number", "km²", "面积", "Area", "Area of the polygon on the WGS-84 ellipsoid.", 0.0),
+    Column("country_name_en", "text", "", "国家", "Country", "Name of a country in English."),
+    Column("country_code", "text", "", "国家代码", "Country code", "Three-letter code of ISO 3166-1."),
+    Column("province_name_en", "text", "", "省级行政区", "Province", "Name of a province-level unit of China in English."),
+    Column("province_name_zh", "text", "", "省级行政区", "Province (Chinese)", "Name of a province-level unit in Chinese."),
+    Column("city_locode", "text", "", "城市代码", "UN/LOCODE", "UN/LOCODE of a city; unique in the source, names are not."),
+    Column("city_name_en", "text", "", "城市", "City", "Name of a city in English."),
+    Column("grid_name_zh", "text", "", "电网", "Grid (Chinese)", "Province or regional grid to which a factor applies."),
+    Column("grid_name_en", "text", "", "电网", "Grid", "Province or regional grid to which a factor applies, in English."),
+    Column("grid_level", "text", "", "电网层级", "Grid level", "province or region."),
+    # time
+    Column("datetime_local", "datetime", "", "时间", "Local time",
+           "Wall-clock time in Asia/Shanghai (UTC+8 without daylight saving); the declaration says what the stamp marks."),
+    Column("date_local", "date", "", "日期", "Date", "Calendar day in Asia/Shanghai."),
+    Column("month_start", "date", "", "月份", "Month", "First day of a calendar month in Asia/Shanghai."),
+    Column("year", "integer", "", "年份", "Year", "Calendar year.", 1750, 2100),
+    Column("hour_count", "integer", "h", "小时数", "Hours", "Number of hours of the row's period in the source.", 0),
+    # air
+    *_air("pm25", "PM2.5", "PM2.5", "µg/m³", 2000.0),
+    *_air("pm10", "PM10", "PM10", "µg/m³", 10000.0),
+    *_air("so2", "SO₂", "SO₂", "µg/m³", 5000.0),
+    *_air("no2", "NO₂", "NO₂", "µg/m³", 5000.0),
+    *_air("co", "CO", "CO", "mg/m³", 200.0),
+    *_air("o3", "O₃", "O₃", "µg/m³", 2000.0),
+    Column("temperature_c", "number", "°C", "气温", "Air temperature", "Air temperature near the ground.", -60.0, 60.0),
+    Column("pressure_hpa", "number", "hPa", "气压", "Air pressure", "Air pressure at the weather station.", 500.0, 1100.0),
+    Column("dew_point_c", "number", "°C", "露点", "Dew point", "Dew point temperature.", -80.0, 40.0),
+    Column("rain_mm", "number", "mm", "降水量", "Precipitation", "Precipitation in the row's period.", 0.0, 500.0),
+    Column("wind_direction_deg", "number", "°", "风向", "Wind direction",
+           "Direction from which the wind blows, clockwise from north; 16-point names are put at their centres.",
+           0.0, 360.0),
+    Column("wind_speed_ms", "number", "m/s", "风速", "Wind speed", "Scalar mean wind speed.", 0.0, 100.0),
+    # carbon
+    Column("sector", "text", "", "部门", "Sector", "Emitting sector, a code of datasets/codes/sectors.csv."),
+    Column("gpc_ref", "text", "", "GPC 编号", "GPC reference",
+           "Reference number of the Global Protocol for Community-scale inventories to which the source maps the row."),
+    Column("co2_t", "number", "t", "二氧化碳排放", "CO2 emissions",
+           "Carbon dioxide emitted in the row's period; boundary and scope by declaration.", 0.0),
+    Column("co2_per_capita_t", "number", "t/person", "人均二氧化碳", "CO2 per person",
+           "Annual carbon dioxide per resident.", 0.0),
+    Column("consumption_co2_t", "number", "t", "消费侧二氧化碳", "Consumption-based CO2",
+           "Carbon dioxide embodied in what is consumed: territorial plus imports less exports.", 0.0),
+    Column("coal_co2_t", "number", "t", "煤炭二氧化碳", "CO2 from coal", "Carbon dioxide from coal.", 0.0),
+    Column("oil_co2_t", "number", "t", "石油二氧化碳", "CO2 from oil", "Carbon dioxide from oil.", 0.0),
+    Column("gas_co2_t", "number", "t", "天然气二氧化碳", "CO2 from gas", "Carbon dioxide from natural gas.", 0.0),
+    Column("cement_co2_t", "number", "t", "水泥二氧化碳", "CO2 from cement", "Carbon dioxide of cement making.", 0.0),
+    Column("ghg_co2e_t", "number", "t CO2e", "温室气体排放", "Greenhouse gases",
+           "Greenhouse gases as CO2 equivalents, 100-year GWP of the source's edition.", None),
+    Column("grid_factor_kgco2_kwh", "number", "kg CO2/kWh", "电力排放因子", "Grid emission factor",
+           "Average carbon dioxide per kilowatt-hour consumed; not a marginal factor.", 0.0, 2.0),
+    # economy, energy
+    Column("gdp_cny", "number", "CNY", "地区生产总值", "GDP", "Gross domestic product at current prices.", 0.0),
+    Column("gdp_usd2011", "number", "int-$ 2011", "国内生产总值", "GDP (international-$ 2011)",
+           "Gross domestic product in international dollars at 2011 prices (Maddison).", 0.0),
+    Column("primary_energy_twh", "number", "TWh", "一次能源消费", "Primary energy", "Primary energy consumption.", 0.0),
+    # population and digital access
+    Column("population_persons", "number", "persons", "常住人口", "Residents",
+           "People who usually live in the place (常住人口), not the registered population.", 0.0),
+    Column("registered_population_persons", "number", "persons", "户籍人口", "Registered population",
+           "People registered in the place (户籍人口).", 0.0),
+    Column("is_rounded", "boolean", "", "已取整", "Rounded at source",
+           "True where the publisher printed the value in ten-thousands."),
+    Column("zone", "text", "", "功能区", "Zone", "core, central (with the core: the six central districts) or outer."),
+    Column("internet_users_persons", "number", "persons", "网民规模", "Internet users",
+           "People who used the internet in the last half year (CNNIC: aged 6 and over).", 0.0),
+    Column("internet_use_pct", "number", "%", "互联网普及率", "Internet use", "Internet users per 100 people.", 0.0, 100.0),
+    Column("internet_use_urban_pct", "number", "%", "城镇互联网普及率", "Internet use, urban",
+           "Internet users per 100 urban people.", 0.0, 100.0),
+    Column("internet_use_rural_pct", "number", "%", "农村互联网普及率", "Internet use, rural",
+           "Internet users per 100 rural people.", 0.0, 100.0),
+    Column("internet_use_60plus_pct", "number", "%", "60 岁及以上互联网普及率", "Internet use, 60 and over",
+           "Internet users per 100 people aged 60 and over.", 0.0, 100.0),
+    # long tables of indicators
+    Column("indicator", "text", "", "指标", "Indicator", "Code of an indicator in a long table."),
+    Column("indicator_label_zh", "text", "", "指标名称", "Indicator (Chinese)", "Name of the indicator in Chinese."),
+    Column("indicator_label_en", "text", "", "指标英文名", "Indicator (English)", "Name of the indicator in English."),
+    Column("value", "number", "by row", "数值", "Value", "Value of the indicator in the unit of its row."),
+    Column("unit", "text", "", "单位", "Unit", "Unit of the value of this row."),
+    Column("month", "integer", "", "月", "Month", "Month of the year, where the row is a point within the year.", 1, 12),
+    Column("note", "text", "", "说明", "Note", "What a reader must know about this row."),
+    Column("source", "text", "", "来源", "Source", "Publisher or report behind this row."),
+    # claims register
+    Column("claim_id", "text", "", "声明编号", "Claim", "Number of a checkable claim, c01 to c83."),
+    Column("plan", "text", "", "文本编号", "Plan text", "Number of the plan text that makes the claim."),
+    Column("claim_zh", "text", "", "声明", "Claim (Chinese)", "The claim in citylab's words, in Chinese."),
+    Column("claim_en", "text", "", "声明（英文）", "Claim (English)", "The claim in citylab's words, in English."),
+    Column("value_text", "text", "", "数值（文字）", "Value in words", "The claimed value where it is not a number."),
+    Column("date_text", "text", "", "所述时间", "Date as stated", "Date or period to which the claim refers."),
+    Column("due_date", "date", "", "可判定日期", "Due", "First day on which the claim can be judged; empty if none."),
+    Column("kind", "text", "", "类型", "Kind", "target, observation, advert, document_fact or self_claim."),
+    Column("claim_class", "text", "", "类别", "Class", "quantity, date or universal (an implied 100 %)."),
+    Column("status", "text", "", "状态", "Status", "What is known of the claim at the register's date."),
+    Column("note_zh", "text", "", "说明", "Note (Chinese)", "Evidence and caveats in Chinese."),
+    Column("note_en", "text", "", "说明（英文）", "Note (English)", "Evidence and caveats in English."),
+    # grids
+    Column("level_hpa", "number", "hPa", "气压层", "Pressure level", "Pressure of the level.", 0.0, 1100.0),
+    Column("geopotential_m2s2", "number", "m² s⁻²", "位势", "Geopotential", "Geopotential of a pressure level."),
+    Column("wind_u_ms", "number", "m/s", "纬向风", "Eastward wind", "Eastward component of the wind.", -200.0, 200.0),
+    Column("wind_v_ms", "number", "m/s", "经向风", "Northward wind", "Northward component of the wind.", -200.0, 200.0),
+)  # fmt: skip
+
+COLUMNS: dict[str, Column] = {c.name: c for c in _DECLARED}
+
+
+def column(name: str) -> Column:
+    """Return what a column means.
+
+    Parameters
+    ----------
+    name
+        Name of a column in :data:`COLUMNS`.
+
+    Raises
+    ------
+    UnknownNameError
+        The vocabulary has no such column; near names are offered.
+
+    Examples
+    --------
+    >>> column("co2_t").unit
+    't'
+    """
+    try:
+        return COLUMNS[name]
+    except KeyError:
+        raise suggest(name, COLUMNS, what="column", see="citylab.vocabulary.COLUMNS") from None
+
+
+def polars_dtype(dtype: Dtype) -> pl.DataType:
+    """Return the Polars type of a kind of value.
+
+    Examples
+    --------
+    >>> polars_dtype("number")
+    Float64
+    """
+    import polars as pl
+
+    kinds: dict[str, pl.DataType] = {
+        "text": pl.String(),
+        "integer": pl.Int64(),
+        "number": pl.Float64(),
+        "boolean": pl.Boolean(),
+        "date": pl.Date(),
+        "datetime": pl.Datetime("ms"),
+        "binary": pl.Binary(),
+    }
+    return kinds[dtype]
+
+
+WORDS: dict[str, tuple[str, str]] = {
+    # subjects
+    "air": ("空气质量", "Air quality"),
+    "carbon": ("碳排放", "Carbon"),
+    "population": ("人口", "Population"),
+    "economy": ("经济活动", "Economic activity"),
+    "equity": ("数字接入", "Digital access"),
+    "geography": ("地理", "Geography"),
+    "policy": ("政策", "Policy"),
+    # storage and grade
+    "embedded": ("内置", "embedded"),
+    "remote": ("远程", "remote"),
+    "grade_a": (
+        "与发布者自己的合计或两份独立出版物一致",
+        "agrees with the publisher's own totals or with two independent publications",
+    ),
+    "grade_b": (
+        "已发表或经同行评议的来源，缺陷已知并写明",
+        "published or peer-reviewed source with known, documented faults",
+    ),
+    "grade_c": ("单一二手来源、推导的几何或模型值", "single secondary source, derived geometry or modelled values"),
+    "grade_d": ("存疑，只供测试", "doubtful, for tests only"),
+    # sectors
+    "power": ("电力", "Power"),
+    "industry": ("工业", "Industry"),
+    "ground_transport": ("地面交通", "Ground transport"),
+    "residential": ("居民", "Residential"),
+    "aviation": ("航空", "Aviation"),
+    # page furniture
+    "sources": ("来源", "Sources"),
+    "licence": ("许可", "Licence"),
+    "coverage": ("范围", "Coverage"),
+    "vintage": ("数据版本", "Vintage"),
+    "synthetic": ("合成数据", "synthetic"),
+    "no_data": ("无数据", "no data"),
+    # pictures
+    "chart": ("图", "Chart"),
+    "map": ("地图", "Map"),
+    "table": ("表", "Table"),
+    "download": ("下载", "Download"),
+    "range_min": ("站点最低", "lowest station"),
+    "range_max": ("站点最高", "highest station"),
+    "station": ("站点", "Station"),
+    "no_station": ("无站点", "no station"),
+    "position_disputed": ("坐标存疑", "position disputed"),
+    "day_count": ("有效日数", "Valid days"),
+    "station_count": ("有效站点数", "Valid stations"),
+    "station_days": ("站日数", "Station-days"),
+    # pages
+    "everywhere": ("全市", "Whole city"),
+    "reset": ("重置", "Reset"),
+    "limits": ("本页不能说明什么", "What this page cannot show"),
+    "reproduce": ("如何复现", "How to reproduce"),
+    "share": ("分享", "Share"),
+    "copied": ("链接已复制", "Link copied"),
+    "larger_type": ("放大字号", "Larger type"),
+}
+
+
+def say(word: str, lang: Language | None = None) -> str:
+    """Return a word of the vocabulary in a language.
+
+    Examples
+    --------
+    >>> say("power", "zh"), say("power", "en")
+    ('电力', 'Power')
+    """
+    try:
+        zh, en = WORDS[word]
+    except KeyError:
+        raise suggest(word, WORDS, what="word", see="citylab.vocabulary.WORDS") from None
+    return zh if (lang or settings.language()) == "zh" else en

@@ -1,0 +1,121 @@
+"""What every test and doctest stands on: a cache of its own, the mirror if any, no outside network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+MIRROR = ROOT.parent / "shared" / "data"
+
+hypothesis.settings.register_profile("citylab", deadline=None)
+hypothesis.settings.register_profile("citylab-ci", deadline=None, derandomize=True, print_blob=True)
+
+_outside: list[str] = []
+_scratch = pytest.StashKey[Path]()
+
+
+class OutsideConnectionError(ConnectionRefusedError):
+    """A test tried to leave this machine."""
+
+
+def _is_here(host: object) -> bool:
+    """Return whether a host is this machine (or none at all, as when a server binds)."""
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host in (None, "", "localhost", socket.gethostname()):
+        return True
+    try:
+        address = ipaddress.ip_address(str(host).split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _refuse(what: str) -> OutsideConnectionError:
+    _outside.append(what)
+    return OutsideConnectionError(
+        f"{what}: tests reach servers on 127.0.0.1 only. Start one in the test, or give the data as a file."
+    )
+
+
+def _guard_sockets() -> None:
+    """Let connections through to this machine only.
+
+    Connecting a datagram socket sends nothing (Dask does it to learn its own address), so that stays allowed.
+    """
+
+    def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(self: socket.socket, address: Any) -> Any:
+            stream = self.family in (socket.AF_INET, socket.AF_INET6) and self.type & socket.SOCK_STREAM
+            if stream and not _is_here(address[0]):
+                raise _refuse(f"connection to {address[0]}:{address[1]}")
+            return connect(self, address)
+
+        return checked
+
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            ipaddress.ip_address(str(host).split("%")[0])
+        except ValueError:
+            if not _is_here(host):
+                raise _refuse(f"name look-up of {host}") from None
+        return resolve(host, *args, **kwargs)
+
+    # socket.socket has no connect of its own: these shadow the methods of its C base class.
+    socket.socket.connect = guarded(socket.socket.connect)  # type: ignore[method-assign]
+    socket.socket.connect_ex = guarded(socket.socket.connect_ex)  # type: ignore[method-assign]
+    socket.getaddrinfo = resolved
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point citylab at a cache of its own before any test module is imported."""
+    scratch = Path(tempfile.mkdtemp(prefix="citylab-test-"))
+    config.stash[_scratch] = scratch
+    os.environ["CITYLAB_CACHE"] = str(scratch / "cache")
+    os.environ["IPYTHONDIR"] = str(scratch / "ipython")
+    for name in ("CITYLAB_OFFLINE", "CITYLAB_LANG", "CITYLAB_SERVE_URL"):
+        os.environ.pop(name, None)
+    if "CITYLAB_MIRROR" not in os.environ and MIRROR.is_dir():
+        os.environ["CITYLAB_MIRROR"] = str(MIRROR)
+    elif os.environ.get("CITYLAB_MIRROR"):
+        os.environ["CITYLAB_MIRROR"] = str(Path(os.environ["CITYLAB_MIRROR"]).expanduser().absolute())
+    hypothesis.settings.load_profile("citylab-ci" if os.environ.get("CI") else "citylab")
+    _guard_sockets()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what the tests left in the scratch folder."""
+    shutil.rmtree(config.stash[_scratch], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run browser tests last: Playwright's event loop would be found running by the tests after it."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Fail a test that tried to leave this machine, also when the code swallowed the error."""
+    _outside.clear()
+    result = yield
+    if _outside:
+        pytest.fail(f"{item.name} tried to leave this machine: {'; '.join(_outside)}")
+    return result
+
+
+@pytest.fixture
+def outside_attempts() -> list[str]:
+    """What the running test tried to reach outside; a test that means to try asserts on it and clears it."""
+    return _outside
