@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-PARTS = ("starting", "daily_means")
+PARTS = ("starting", "daily_means", "dashboards")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
