@@ -26,11 +26,12 @@ lab: ## open JupyterLab and the dashboards
 test: ## run the tests
 	@sh setup.sh test
 
-check: setup ## style, import rules, types
+check: setup ## style, import rules, types, declarations of the data
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/citylab validate
 
 format: setup ## rewrite the code in the house style
 	$(BIN)/ruff check --fix-only --quiet .

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +26,7 @@ BROWSER_NAMES = (
     "google-chrome",
     "google-chrome-stable",
 )
+ROOT = Path(__file__).resolve().parent.parent
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 LOCAL_SCHEMES = {"data", "blob", "about"}
 # Chromium asks for addresses of its own whatever its flags say; with this rule no such query leaves.
@@ -153,3 +158,41 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+class Workbench:
+    """A running ``python -m citylab.lab`` and the addresses it printed."""
+
+    def __init__(self, process: subprocess.Popen[str], patience: float = 180) -> None:
+        self.process = process
+        lines: queue.Queue[str] = queue.Queue()
+        assert process.stdout is not None
+        stream = process.stdout
+        threading.Thread(target=lambda: [lines.put(line) for line in stream], daemon=True).start()
+        self.lab = self._address(lines, "JupyterLab: ", patience)
+        self.dashboards = self._address(lines, "Dashboards: ", patience)
+
+    def _address(self, lines: queue.Queue[str], label: str, patience: float) -> str:
+        line = lines.get(timeout=patience)
+        assert line.startswith(f"{label}http://127.0.0.1:"), f"expected an address of {label!r}, got {line!r}"
+        return line.removeprefix(label).strip()
+
+
+@pytest.fixture
+def workbench(tmp_path: Path) -> Iterator[Workbench]:
+    """The running workbench; ``window.jupyterapp`` lets a browser test drive JupyterLab."""
+    (tmp_path / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "citylab.lab", "--no-browser"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Workbench(process)
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import http.client
 import os
-import queue
 import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -38,43 +36,7 @@ def listens(url: str) -> bool:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
 
 
-class Workbench:
-    """A running ``python -m citylab.lab`` and the addresses it printed."""
-
-    def __init__(self, process: subprocess.Popen[str], patience: float = 180) -> None:
-        self.process = process
-        lines: queue.Queue[str] = queue.Queue()
-        assert process.stdout is not None
-        stream = process.stdout
-        threading.Thread(target=lambda: [lines.put(line) for line in stream], daemon=True).start()
-        self.lab = self._address(lines, "JupyterLab: ", patience)
-        self.dashboards = self._address(lines, "Dashboards: ", patience)
-
-    def _address(self, lines: queue.Queue[str], label: str, patience: float) -> str:
-        line = lines.get(timeout=patience)
-        assert line.startswith(f"{label}http://127.0.0.1:"), f"expected an address of {label!r}, got {line!r}"
-        return line.removeprefix(label).strip()
-
-
-@pytest.fixture
-def workbench(tmp_path: Path) -> Iterator[Workbench]:
-    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "citylab.lab", "--no-browser"],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Workbench(process)
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def test_both_servers_answer_with_the_token_only_and_end_on_sigterm(workbench: Workbench) -> None:
+def test_both_servers_answer_with_the_token_only_and_end_on_sigterm(workbench: Any) -> None:
     assert get(workbench.lab) == 200
     assert get(workbench.dashboards) in {200, 302}
     parts = urlsplit(workbench.lab)
@@ -91,7 +53,7 @@ def test_both_servers_answer_with_the_token_only_and_end_on_sigterm(workbench: W
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to read the command lines")
-def test_the_token_stands_in_no_command_line(workbench: Workbench) -> None:
+def test_the_token_stands_in_no_command_line(workbench: Any) -> None:
     token = parse_qs(urlsplit(workbench.lab).query)["token"][0].encode()
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,0 +1,53 @@
+"""Every notebook runs top to bottom with no network on embedded data, and is committed without outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/**/*.ipynb"))
+MOST_CELLS = 20
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def test_there_is_a_first_notebook() -> None:
+    assert ROOT / "notebooks" / "00_start_here.ipynb" in NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_is_committed_without_outputs_and_with_its_kernel(path: Path) -> None:
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert len(notebook.cells) <= MOST_CELLS
+    assert "?" in notebook.cells[0].source.splitlines()[0], "the title is a question"
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_notebook_runs_offline_on_embedded_data_in_both_languages(
+    path: Path, lang: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CITYLAB_OFFLINE", "1")
+    monkeypatch.setenv("CITYLAB_CACHE", str(tmp_path))
+    monkeypatch.delenv("CITYLAB_MIRROR", raising=False)
+    notebook = read(path)
+    choices = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    assert 'LANG = "en"' in choices.source
+    choices.source = choices.source.replace('LANG = "en"', f'LANG = "{lang}"')
+    where = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    shown = [o for c in notebook.cells for o in c.get("outputs", [])]
+    assert any("application/vnd.holoviews_exec.v0+json" in o.get("data", {}) for o in shown), "a picture is shown"
+    assert not [o for o in shown if o.output_type == "stream" and o.name == "stderr" and "Warning" in o.text]
