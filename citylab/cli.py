@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,13 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     asked = _parser().parse_args(argv)
     try:
-        return _run(asked)
+        code = _run(asked)
+        sys.stdout.flush()
+        return code
     except CitylabError as error:
         print(f"citylab: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader (head, less) has left; what is still in the buffer must not fail at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"citylab: {error}", file=sys.stderr)
+        return 1
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -58,6 +58,14 @@ class RangeError(CitylabError, ValueError):
     """A number or a date lies outside the range for which a formula or a table is declared."""
 
 
+class EditionError(CitylabError, ValueError):
+    """Values made under different editions of a standard were about to be treated as one."""
+
+
+class RefusalError(CitylabError, ValueError):
+    """An estimate was not made because what it would rest on is too weak; the message says how weak."""
+
+
 class CitylabWarning(UserWarning):
     """Base of citylab's warnings."""
 
@@ -88,7 +96,9 @@ def suggest(name: str, known: object, *, what: str, see: str) -> UnknownNameErro
     import difflib
 
     names = sorted(map(str, known))  # type: ignore[call-overload]
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    near += [n for n in names if name and name.lower() in n.lower() and n not in near][: 3 - len(near)]
+    same_but_case = [n for n in names if n.casefold() == name.casefold()]
+    similar = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    containing = [n for n in names if name and name.casefold() in n.casefold()]
+    near = list(dict.fromkeys([*same_but_case, *similar, *containing]))[:3]
     hint = "Nearest: " + ", ".join(repr(n) for n in near) + ". " if near else ""
     return UnknownNameError(f"Unknown {what} {name!r}. {hint}All of them: {see}.")

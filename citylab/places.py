@@ -367,7 +367,8 @@ def check_additive(
         old unit.
     apart
         Pairs whose figures the publisher counts apart although their territories overlap, for example
-        ``("bda", "110115")``: the GDP of 大兴 is published without that of 经开区.
+        ``("bda", "110115")``: the GDP of 经开区 exceeded that of 大兴 and 通州 together in 2022 (245.6 against 234.5
+        billion yuan), so it cannot be part of theirs.
 
     Raises
     ------
@@ -565,7 +566,7 @@ _Shift = Callable[[_Array, _Array], tuple[_Array, _Array]]
 
 
 class _Gcj02:
-    """Constants of GCJ-02 as they became public in 2010-2013 and have been copied since; the rule itself is a state secret.
+    """Constants of GCJ-02 as they became public in 2010-2013; the rule itself is a state secret.
 
     A plane polynomial and six sine waves in x = longitude - 105°, y = latitude - 35° give a shift in metres,
     which the Krasovsky 1940 ellipsoid turns into degrees. Source: github:googollee/eviltransform (its

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
     from distributed import Client
 
+HERE = "127.0.0.1"
+"""The only interface on which a local cluster listens."""
 CONNECT_TIMEOUT = "10s"
 """How long a scheduler may take to answer."""
 
@@ -71,8 +73,11 @@ def connect(address: str | None = None, *, workers: int | None = None, processes
             n_workers=workers or os.cpu_count() or 1,
             threads_per_worker=1,
             processes=processes,
-            host="127.0.0.1",
-            dashboard_address=None,
+            host=HERE if processes else None,  # threads talk in memory and take no address
+            # Dask serves its state over HTTP also where no dashboard is asked for, and then on every interface
+            dashboard_address=f"{HERE}:0",
+            worker_dashboard_address=f"{HERE}:0",
+            scheduler_kwargs={"dashboard": False},
             set_as_default=False,
         )
 

@@ -28,7 +28,7 @@ def compile_table(declared: Declaration, *, progress: bool = True) -> pl.DataFra
     import polars as pl
 
     from citylab.catalog.load import scan
-    from citylab.catalog.validate import check
+    from citylab.catalog.validate import check, check_types
     from citylab.vocabulary import column, polars_dtype
 
     sources = [scan(i) for i in declared.inputs] if declared.inputs else raw_files(declared, progress=progress)
@@ -40,7 +40,11 @@ def compile_table(declared: Declaration, *, progress: bool = True) -> pl.DataFra
             f"it returned {made.collect_schema().names()}. Correct the recipe or the declaration."
         )
     typed = made.select(pl.col(n).cast(polars_dtype(column(n).dtype)) for n in names)
-    frame = typed.collect(engine="streaming").sort(declared.key)
+    try:
+        frame = typed.collect(engine="streaming").sort(declared.key)
+    except pl.exceptions.InvalidOperationError:
+        check_types(declared, made.collect())
+        raise
     check(declared, frame)
     return frame
 

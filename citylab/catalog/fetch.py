@@ -18,7 +18,7 @@ from citylab import settings
 from citylab.catalog import files
 from citylab.catalog.declaration import Declaration, Origin, RawFile
 from citylab.catalog.registry import declaration, table_file
-from citylab.errors import IntegrityError, OfflineError
+from citylab.errors import DataError, IntegrityError, OfflineError
 
 ROW_GROUP_ROWS = 65_536
 """Rows per Parquet row group: the grain of Dask partitions of a cached table."""
@@ -208,7 +208,11 @@ def fetch(dataset: str, *, progress: bool = True) -> Path:
     """
     declared = declaration(dataset)
     if declared.storage == "embedded":
-        return table_file(declared)
+        path = table_file(declared)
+        if not path.is_file():
+            how = "restore it" if declared.recipe == "authored" else f"run `citylab build {dataset}`"
+            raise DataError(f"The embedded table {declared.table} of {dataset} is missing from {path.parent}; {how}.")
+        return path
     if declared.form == "grid":
         return raw_files(declared, progress=progress)[0]
     target = cached_table(declared)

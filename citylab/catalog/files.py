@@ -73,7 +73,7 @@ def _content(path: Path, member: str | None) -> Iterator[IO[bytes] | gzip.GzipFi
                 try:
                     archive = stack.enter_context(zipfile.ZipFile(reader))
                     reader = stack.enter_context(archive.open(name))
-                except (zipfile.BadZipFile, KeyError) as error:
+                except (*_UNREADABLE, KeyError, OSError, ValueError) as error:  # damaged offsets seek nowhere
                     raise IntegrityError(f"{path.name} has no readable member {member!r}: {error}") from None
             yield reader
         return
@@ -125,4 +125,3 @@ def unpack(source: Path, target: Path, *, sha256: str, size_bytes: int, member: 
                 )
     except _UNREADABLE as error:
         raise IntegrityError(f"{source.name} cannot be unpacked: {error}.") from None
-

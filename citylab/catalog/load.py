@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import datetime as dt
+import numbers
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from operator import and_
+from operator import and_, or_
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from citylab import vocabulary
 from citylab.catalog.declaration import Declaration, Engine
 from citylab.catalog.fetch import fetch, recipe
 from citylab.catalog.registry import declaration
-from citylab.errors import EngineError, SchemaError, UsageWarning, suggest
+from citylab.errors import DataError, EngineError, RangeError, SchemaError, UsageWarning, suggest
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -24,6 +28,19 @@ LOUD = frozenset({"claim_not_data", "derived_shape", "legal_map"})
 
 Where = Any
 """A ``pl.Expr``, or a mapping of column to a value, a list of values, or a ``slice(low, high)`` (both ends kept)."""
+
+_HALF_CELL_SLACK = 1 + 1e-6
+"""A point on the edge between two cells belongs to one of them in spite of rounding."""
+_ACCEPTED: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "integer": (numbers.Real,),
+    "number": (numbers.Real,),
+    "boolean": (bool,),
+    "date": (dt.date,),
+    "datetime": (dt.date,),
+    "binary": (bytes,),
+}
+"""Python types that can be compared with a kind of column."""
 
 
 @overload
@@ -54,7 +71,9 @@ def load(
         Columns to keep; for xarray the variables. Default: all.
     where
         Rows to keep: a ``pl.Expr``, or a mapping from column to a value, a list of values, or a
-        ``slice(low, high)`` with both ends kept. For a grid only a mapping of dimensions.
+        ``slice(low, high)`` with both ends kept; dates may be text (``"2016-12-31"``), and a date beside a time means
+        the whole day. For a grid only a mapping of dimensions: whole numbers must be met exactly, degrees by the
+        nearest cell no further away than half a cell.
 
     Returns
     -------
@@ -67,6 +86,10 @@ def load(
         No such data set or column; near names are offered.
     EngineError
         The data set has no such form; the message says which it has.
+    SchemaError
+        ``where`` compares a column with a value of another kind.
+    RangeError
+        A grid has no such coordinate.
     OfflineError
         A remote set is not here and cannot be fetched; size, command and mirror setting are named.
 
@@ -129,8 +152,21 @@ def _scan(declared: Declaration) -> pl.LazyFrame:
     path = fetch(declared.id)
     if path.suffix == ".csv":
         types = {c.name: vocabulary.polars_dtype(vocabulary.column(c.name).dtype) for c in declared.columns}
+        _check_header(declared, path, list(types))
         return pl.scan_csv(path, schema=types)
     return pl.scan_parquet(path)
+
+
+def _check_header(declared: Declaration, path: Path, names: list[str]) -> None:
+    with path.open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file), [])
+    if header != names:
+        lacks, has = [n for n in names if n not in header], [n for n in header if n not in names]
+        what = f"lacks {lacks} and has {has}" if lacks or has else "has them in another order"
+        raise DataError(
+            f"{declared.id} contradicts its declaration: {path.name} {what}, against the declared columns {names}. "
+            "Correct the table or the declaration; do not use the data as they are."
+        )
 
 
 def _check_columns(declared: Declaration, columns: Sequence[str] | None) -> None:
@@ -154,20 +190,47 @@ def _condition(declared: Declaration, where: Where) -> pl.Expr | None:
     if not isinstance(where, Mapping):
         raise SchemaError(f"where is a {type(where).__name__}; expected a pl.Expr or a mapping of column to value.")
     _check_columns(declared, list(where))
-    parts = [_one_condition(pl.col(name), wanted) for name, wanted in where.items()]
+    parts = [_one_condition(name, wanted) for name, wanted in where.items()]
     return reduce(and_, parts) if parts else None
 
 
-def _one_condition(column: pl.Expr, wanted: Any) -> pl.Expr:
+def _one_condition(name: str, wanted: Any) -> pl.Expr:
     import polars as pl
 
+    column = pl.col(name)
+    if wanted is None:
+        return column.is_null()
     if isinstance(wanted, slice):
-        low = pl.lit(True) if wanted.start is None else column >= wanted.start
-        high = pl.lit(True) if wanted.stop is None else column <= wanted.stop
+        if wanted.step is not None:
+            raise SchemaError(f"where[{name!r}] is {wanted}; expected slice(low, high) without a step.")
+        low = pl.lit(True) if wanted.start is None else _compared(name, wanted.start, "ge")
+        high = pl.lit(True) if wanted.stop is None else _compared(name, wanted.stop, "le")
         return low & high
-    if isinstance(wanted, (list, tuple, set, frozenset)):
-        return column.is_in(list(wanted))
-    return column.is_null() if wanted is None else column == wanted
+    if isinstance(wanted, Iterable) and not isinstance(wanted, (str, bytes)):
+        return reduce(or_, (_one_condition(name, w) for w in wanted), pl.lit(False))
+    return _compared(name, wanted, "eq")
+
+
+def _compared(name: str, wanted: Any, how: Literal["eq", "ge", "le"]) -> pl.Expr:
+    """Return a comparison of a column with a value of its own kind; a date beside a time means the whole day."""
+    import polars as pl
+
+    column, kind = pl.col(name), vocabulary.column(name).dtype
+    value = wanted
+    if kind in {"date", "datetime"} and isinstance(wanted, str):
+        try:
+            value = dt.datetime.fromisoformat(wanted)
+            value = value.date() if len(wanted) == len("2016-12-31") else value
+        except ValueError:
+            raise SchemaError(f"where[{name!r}] is {wanted!r}; expected a date such as '2016-12-31'.") from None
+    whole_day = not isinstance(value, dt.datetime)
+    if not isinstance(value, _ACCEPTED[kind]) or (kind == "date" and not whole_day):
+        raise SchemaError(
+            f"where[{name!r}] is {wanted!r} ({type(wanted).__name__}); the column holds {kind}. Give a value of "
+            "that kind, a list of them, slice(low, high), or None for empty."
+        )
+    side = column.dt.date() if kind == "datetime" and whole_day else column
+    return cast("pl.Expr", getattr(side, how)(value))
 
 
 def _narrow(frame: pl.LazyFrame, columns: Sequence[str] | None, condition: pl.Expr | None) -> pl.LazyFrame:
@@ -221,12 +284,31 @@ def _open_file(declared: Declaration, where: Where) -> xr.Dataset:
         return grid
     if not isinstance(where, Mapping) or any(k not in declared.dims for k in where):
         raise SchemaError(f"where of a grid is a mapping of its dimensions {list(declared.dims)}; got {where!r}.")
-    exact = {k: v for k, v in where.items() if isinstance(v, slice)}
-    near = {k: v for k, v in where.items() if not isinstance(v, slice)}
-    for name, wanted in exact.items():  # a slice reads low to high whichever way the axis runs
+    parts = {k: v for k, v in where.items() if isinstance(v, slice)}
+    for name, wanted in parts.items():  # a slice reads low to high whichever way the axis runs
         if grid[name].size > 1 and bool(grid[name][0] > grid[name][-1]):
-            exact[name] = slice(wanted.stop, wanted.start)
-    return grid.sel(exact).sel(near, method="nearest")
+            parts[name] = slice(wanted.stop, wanted.start)
+    cells = {k: _cells(declared, grid[k], v) for k, v in where.items() if k not in parts}
+    return grid.isel(cells).sel(parts)
+
+
+def _cells(declared: Declaration, axis: xr.DataArray, wanted: Any) -> Any:
+    """Return the position of the wanted coordinates: whole numbers exactly, others within half a cell."""
+    import numpy as np
+
+    values = axis.to_numpy()
+    try:
+        asked = np.asarray(wanted, dtype=float)
+    except (TypeError, ValueError):
+        raise SchemaError(f"where[{axis.name!r}] is {wanted!r}; expected numbers or slice(low, high).") from None
+    apart = np.abs(values[:, None] - asked.reshape(1, -1))
+    whole = np.issubdtype(values.dtype, np.integer)
+    reach = 0.0 if whole or values.size < 2 else float(np.abs(np.diff(values)).max()) / 2
+    if bool((far := ~(apart.min(axis=0) <= reach * _HALF_CELL_SLACK)).any()):
+        has = values.tolist() if whole else f"{values.min():g} to {values.max():g} in steps of {2 * reach:g}"
+        raise RangeError(f"{declared.id} has no {axis.name} {asked.reshape(-1)[far].tolist()}; it has {has}.")
+    found = apart.argmin(axis=0)
+    return found if asked.ndim else int(found[0])
 
 
 def _pivot(declared: Declaration, where: Where) -> xr.Dataset:
@@ -268,18 +350,3 @@ def _with_attributes(declared: Declaration, grid: xr.Dataset) -> xr.Dataset:
         **crs,
     }
     return grid
-
-
-def sorted_rows_hash(frame: pl.DataFrame) -> str:
-    """Return a hash of a table's content that does not depend on the order of its rows.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> a = pl.DataFrame({"x": [2, 1]}); sorted_rows_hash(a) == sorted_rows_hash(a.reverse())
-    True
-    """
-    import hashlib
-
-    rows = frame.sort(frame.columns, nulls_last=True)
-    return hashlib.sha256(rows.write_csv().encode()).hexdigest()

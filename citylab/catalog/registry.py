@@ -216,14 +216,17 @@ class Description:
     def _repr_html_(self) -> str:
         """Return the description as HTML for a notebook."""
         d, esc = self.declared, html.escape
-        facts = "".join(f"<tr><th style='text-align:left'>{esc(k)}</th><td>{esc(v)}</td></tr>" for k, v in self.facts)
+        left = "style='text-align:left'"
+        facts = "".join(f"<tr><th {left}>{esc(k)}</th><td {left}>{esc(v)}</td></tr>" for k, v in self.facts)
         shown = self.columns.select("name", "label", "unit", "definition")
-        head = "".join(f"<th>{esc(c)}</th>" for c in shown.columns)
-        body = "".join("<tr>" + "".join(f"<td>{esc(str(v))}</td>" for v in r) + "</tr>" for r in shown.iter_rows())
+        head = "".join(f"<th {left}>{esc(c)}</th>" for c in shown.columns)
+        cells = ("".join(f"<td {left}>{esc(str(v))}</td>" for v in row) for row in shown.iter_rows())
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        columns = f"{'列' if self.lang == 'zh' else 'Columns'} ({shown.height})"
         notes = "".join(f"<li><b>{w.code}</b>: {esc(self._say(w.text))}</li>" for w in d.warnings)
         return (
             f"<div lang='{self.lang}'><h4>{esc(self._say(d.title))}</h4><table>{facts}</table>"
-            f"<table><tr>{head}</tr>{body}</table><ul>{notes}</ul></div>"
+            f"<ul>{notes}</ul><details><summary>{columns}</summary><table><tr>{head}</tr>{body}</table></details></div>"
         )
 
 

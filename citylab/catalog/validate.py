@@ -11,6 +11,7 @@ from citylab.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
+    import xarray as xr
 
 SHOWN_FAULTS = 12
 """Faults that an error message lists; the rest are counted."""
@@ -76,6 +77,56 @@ def check(declared: Declaration, frame: pl.DataFrame) -> None:
         )
 
 
+def check_types(declared: Declaration, frame: pl.DataFrame) -> None:
+    """Raise if values cannot become the declared types.
+
+    Raises
+    ------
+    DataError
+        With the column, the row and the value.
+    """
+    import polars as pl
+
+    faults: list[str] = []
+    for name in (c.name for c in declared.columns if c.name in frame.columns):
+        kind = vocabulary.column(name).dtype
+        given = frame[name]
+        if given.dtype != pl.String:
+            read = given.cast(vocabulary.polars_dtype(kind), strict=False)
+        elif kind == "boolean":  # Polars casts no text to truth values or dates
+            read = given.replace_strict({"true": True, "false": False}, default=None)
+        elif kind in {"date", "datetime"}:
+            read = given.str.to_date(strict=False) if kind == "date" else given.str.to_datetime(strict=False)
+        else:
+            read = given.cast(vocabulary.polars_dtype(kind), strict=False)
+        for row in (read.is_null() & given.is_not_null()).arg_true().head(3):
+            faults.append(f"column {name!r}, {_row(declared, frame, row)}: {given[row]!r} is no {kind}")
+    if faults:
+        raise DataError(f"{declared.id} contradicts its declaration:" + "".join(f"\n  - {f}" for f in faults))
+
+
+def check_grid(declared: Declaration, grid: xr.Dataset) -> None:
+    """Raise if a grid has other dimensions than declared, or values beyond the bounds of the vocabulary.
+
+    Raises
+    ------
+    DataError
+        With the variable and what is wrong.
+    """
+    faults = []
+    if set(grid.dims) != set(declared.dims):
+        faults.append(f"dimensions {list(grid.dims)}; the declaration says {list(declared.dims)}")
+    for use in declared.columns:
+        known, values = vocabulary.column(use.name), grid[use.name]
+        low, high = float(values.min()), float(values.max())
+        if (known.lower is not None and low < known.lower) or (known.upper is not None and high > known.upper):
+            faults.append(f"column {use.name!r} runs from {low:g} to {high:g}; bounds are {known.lower}, {known.upper}")
+        if not use.nullable and bool(values.isnull().any()):
+            faults.append(f"column {use.name!r} has empty values; the declaration says it has none")
+    if faults:
+        raise DataError(f"{declared.id} contradicts its declaration:" + "".join(f"\n  - {f}" for f in faults))
+
+
 def _faults(declared: Declaration, frame: pl.DataFrame, error: Any) -> list[str]:
     """Return pandera's failure cases as sentences with column, row and value."""
     said = []
@@ -105,6 +156,8 @@ def _period_faults(declared: Declaration, frame: pl.DataFrame) -> list[str]:
         return []
     stamp = pl.date(pl.col(name), 1, 1) if name == "year" else pl.col(name).cast(pl.Date)
     first, last = frame.select(stamp.min().alias("first"), stamp.max().alias("last")).row(0)
+    if first is None:
+        return [f"column {name!r} is empty; the declaration says {cover.start} to {cover.end}"]
     grain = {"year": "%Y", "month_start": "%Y-%m"}.get(name, "%Y-%m-%d")
     if (first.strftime(grain), last.strftime(grain)) == (cover.start.strftime(grain), cover.end.strftime(grain)):
         return []
@@ -134,12 +187,22 @@ def validate(dataset: str) -> int:
     >>> validate("cnnic__halfyearly_country_internet")
     6
     """
+    import polars as pl
+
+    from citylab.catalog.fetch import fetch
     from citylab.catalog.load import open, scan
 
     declared = declaration(dataset)
     if declared.form == "grid":
         grid = open(dataset)
+        check_grid(declared, grid)
         return int(sum(v.size for v in grid.data_vars.values()))
-    frame = scan(dataset).collect()
+    try:
+        frame = scan(dataset).collect()
+    except pl.exceptions.ComputeError as error:
+        path = fetch(dataset)
+        if path.suffix == ".csv":
+            check_types(declared, pl.read_csv(path, infer_schema=False))
+        raise DataError(f"{dataset} cannot be read: {error}") from None
     check(declared, frame)
     return frame.height

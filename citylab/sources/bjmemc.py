@@ -12,8 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from citylab.places import distance_m
-
 DISPUTED_M = 500.0
 """Spread [m] above which a position counts as disputed: several times the rounding of three decimals (about 55 m)."""
 SPELLING = {"pingchang": "changping", "yanqin": "yanqing"}
@@ -30,7 +28,7 @@ def parse_stations(paths: Sequence[Path]) -> pl.LazyFrame:
 
     The national list wins where it has the station (more decimals, the operator's own). A station is disputed where
     the lists differ by more than :data:`DISPUTED_M`, or where its district depends on whether the coordinates are
-    read as WGS-84 or GCJ-02.
+    read as WGS-84 or GCJ-02. ``position_spread_m`` is the geodesic distance that the cross-walk states.
 
     Returns
     -------
@@ -40,17 +38,13 @@ def parse_stations(paths: Sequence[Path]) -> pl.LazyFrame:
     (path,) = paths
     text = ["cnemc_code", "district_adcode_if_wgs84", "district_adcode_if_gcj02"]
     raw = pl.read_csv(path, schema_overrides={c: pl.String for c in text})
-    spread = distance_m(
-        raw["kdd_lon"].to_numpy(), raw["kdd_lat"].to_numpy(),
-        raw["cnemc_lon"].cast(pl.Float64).to_numpy(), raw["cnemc_lat"].cast(pl.Float64).to_numpy(),
-    )  # fmt: skip
     stem = pl.col("kdd_station_id").str.strip_suffix("_aq").replace(SPELLING)
     far_apart = (pl.col("position_spread_m") > DISPUTED_M).fill_null(False)
     other_district = pl.col("district_adcode_if_wgs84") != pl.col("district_adcode_if_gcj02")
     return (
         raw.lazy()
         .with_columns(stem.alias("station_id"))
-        .with_columns(pl.Series("position_spread_m", spread).fill_nan(None).round(0))
+        .with_columns(pl.col("kdd_to_cnemc_m").cast(pl.Float64).alias("position_spread_m"))
         .select(
             "station_id",
             pl.col("name_zh").alias("station_name_zh"),

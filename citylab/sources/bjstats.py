@@ -60,7 +60,7 @@ def parse_gdp(paths: Sequence[Path]) -> pl.LazyFrame:
     (path,) = paths
     raw = pl.read_csv(path)
     found = {name: places.resolve(name) for name in raw["area_zh"].unique()}
-    columns = {
+    columns: dict[str, dict[str, str]] = {
         "area_id": {name: place.adcode for name, place in found.items()},
         "area_level": {name: place.level for name, place in found.items()},
         "area_name_zh": {name: place.name_zh for name, place in found.items()},

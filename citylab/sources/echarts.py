@@ -1,12 +1,13 @@
-"""Apache ECharts: outlines of the districts of Beijing.
+"""Apache ECharts: outlines of the districts of Beijing, and the daily air index of the city 2000-2015.
 
-The file is delta- and zigzag-encoded (``UTF8Encoding``), its coordinates are GCJ-02, neighbours overlap here and there
-and some rings cross themselves. The recipe decodes, converts to WGS-84, rebuilds the districts as a clean coverage and
-simplifies them together, so that neighbours keep one common border.
+The file of outlines is delta- and zigzag-encoded (``UTF8Encoding``), its coordinates are GCJ-02, neighbours overlap
+here and there and some rings cross themselves. The recipe decodes, converts to WGS-84, rebuilds the districts as a
+clean coverage and simplifies them together, so that neighbours keep one common border.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import shapely
 
 from citylab import places
 from citylab.errors import DataError
+from citylab.sources.measurements import must_touch
 
 _SCALE = 1024.0
 """Encoded units per degree."""
@@ -87,17 +89,28 @@ def _coverage(polygons: np.ndarray) -> np.ndarray:
     for face in np.flatnonzero(~clear):
         if not inside[:, face].any() and shapely.area(faces[face]) > SLIVER_M2:
             continue
-        shared = shapely.length(shapely.intersection(shapely.boundary(faces[face]), shapely.boundary(polygons)))
+        shared = _common_border(faces[face], polygons)
         candidates = np.where(inside[:, face], shared, 0.0) if inside[:, face].any() else shared
         owner[face] = int(candidates.argmax())
-    return np.array([_largest(shapely.union_all(faces[owner == i])) for i in range(len(polygons))])
+    return _without_crumbs(np.array([shapely.union_all(faces[owner == i]) for i in range(len(polygons))]))
 
 
-def _largest(shape: Any) -> Any:
-    """Return a shape without the crumbs that rounding leaves beside it."""
-    parts = shapely.get_parts(shape)
-    kept = parts[shapely.area(parts) > SLIVER_M2]
-    return kept[0] if len(kept) == 1 else shapely.MultiPolygon(list(kept))
+def _common_border(shape: Any, others: np.ndarray) -> np.ndarray:
+    """Return the length that the border of a shape has in common with that of each other."""
+    length: np.ndarray = shapely.length(shapely.intersection(shapely.boundary(shape), shapely.boundary(others)))
+    return length
+
+
+def _without_crumbs(shapes: np.ndarray) -> np.ndarray:
+    """Give the crumbs that lie apart from their district to the neighbour around them, so that no gap is left."""
+    parts = [shapely.get_parts(shape) for shape in shapes]
+    kept = np.array([shapely.union_all(p[shapely.area(p) > SLIVER_M2]) for p in parts])
+    crumbs = np.concatenate([p[shapely.area(p) <= SLIVER_M2] for p in parts])
+    for crumb in crumbs[np.argsort(-shapely.area(crumbs))]:
+        shared = _common_border(crumb, kept)
+        if shared.max() > 0:
+            kept[shared.argmax()] = shapely.union(kept[shared.argmax()], crumb)
+    return kept
 
 
 def parse_districts(paths: Sequence[Path]) -> pl.LazyFrame:
@@ -141,3 +154,57 @@ def _equal_area(lonlat: np.ndarray) -> np.ndarray:
     sine = np.sin(np.radians(lonlat[:, 1]))
     q = (1 - _E**2) * (sine / (1 - (_E * sine) ** 2) - np.log((1 - _E * sine) / (1 + _E * sine)) / (2 * _E))
     return np.column_stack([np.radians(lonlat[:, 0]) * _EQUATOR_M, q * _EQUATOR_M / 2])
+
+
+LAST_API_DAY = dt.date(2013, 1, 14)
+"""Last day before the gap of 352 days, and the last on which the series is the API; from 2014 on it is the AQI."""
+REPEATED_ROWS = 5
+CONTRADICTED_DAYS = 1
+
+
+def read_index(path: Path) -> pl.DataFrame:
+    """Read the list of ``[date, index]`` pairs of ``aqi-beijing.json`` as it is: ``date_local``, ``index``."""
+    pairs = json.loads(path.read_text(encoding="utf-8"))
+    raw = pl.DataFrame(pairs, schema={"date": pl.String, "index": pl.Int64}, orient="row")
+    return raw.select(pl.col("date").str.to_date("%Y-%m-%d").alias("date_local"), "index")
+
+
+def repair_repeated_days(
+    frame: pl.DataFrame, *, expected_rows: int = REPEATED_ROWS, expected_days: int = CONTRADICTED_DAYS
+) -> pl.DataFrame:
+    """Keep one row of days that stand several times, without a value where the rows contradict each other.
+
+    Publisher: Apache ECharts (test data). Evidence: 2001-05-17 stands three times, 2010-08-13, 2012-04-03 and
+    2012-07-26 twice, with equal values (five rows too many); 2008-08-16 stands twice, with 23 and 84, and nothing in
+    the file says which is right.
+    """
+    same = frame.unique(maintain_order=True)
+    must_touch(frame.height - same.height, expected_rows, repair="repair_repeated_days", what="equal rows of one day")
+    value = pl.when(pl.col("index").n_unique() == 1).then(pl.col("index").first())
+    days = same.group_by("date_local", maintain_order=True).agg(value.alias("index"))
+    must_touch(same.height - days.height, expected_days, repair="repair_repeated_days", what="days with two values")
+    return days
+
+
+def parse_daily_index(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Read the daily index of Beijing: the API until January 2013, the AQI from 2014.
+
+    The two are other quantities and stand in two columns. That the days of January 2013 are still the API follows from
+    PM2.5 at the US embassy: on 2013-01-12 its mean of 569 µg/m³ alone would make an AQI of 500, the file says 174.
+
+    Returns
+    -------
+    polars.LazyFrame
+        One row per day: ``date_local``, ``api``, ``aqi``; one of the two is empty, both on the day of two values.
+    """
+    (path,) = paths
+    is_api = pl.col("date_local") <= LAST_API_DAY
+    return (
+        repair_repeated_days(read_index(path))
+        .lazy()
+        .select(
+            "date_local",
+            pl.when(is_api).then("index").alias("api"),
+            pl.when(~is_api).then("index").alias("aqi"),
+        )
+    )
