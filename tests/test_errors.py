@@ -49,7 +49,9 @@ def test_suggest_offers_names_that_contain_what_was_asked_for() -> None:
 
 
 def test_suggest_says_nothing_of_near_names_when_there_are_none() -> None:
-    assert str(errors.suggest("qqq", ["abc"], what="unit", see="the list")) == "Unknown unit 'qqq'. All of them: the list."
+    assert (
+        str(errors.suggest("qqq", ["abc"], what="unit", see="the list")) == "Unknown unit 'qqq'. All of them: the list."
+    )
 
 
 def test_suggest_copes_with_an_empty_name_and_an_empty_list() -> None:

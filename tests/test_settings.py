@@ -61,9 +61,7 @@ def test_an_offline_switch_that_is_neither_yes_nor_no_is_refused(monkeypatch: py
 
 
 @pytest.mark.parametrize(("value", "expected"), [("zh", "zh"), ("zh_CN.UTF-8", "zh"), ("EN", "en"), ("", "en")])
-def test_the_language_is_read_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
-) -> None:
+def test_the_language_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, expected: str) -> None:
     monkeypatch.setenv("CITYLAB_LANG", value)
     assert settings.language() == expected
 

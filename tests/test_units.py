@@ -101,7 +101,7 @@ def test_an_unknown_unit_is_answered_with_near_ones() -> None:
 
 
 def test_mass_does_not_become_energy() -> None:
-    with pytest.raises(UnitError, match="mass.*energy"):
+    with pytest.raises(UnitError, match=r"mass.*energy"):
         units.convert(1.0, "t", "GJ")
 
 
@@ -116,7 +116,14 @@ def test_numbers_arrays_series_and_expressions_give_the_same_values() -> None:
 
 def test_a_table_of_ones_own_takes_the_place_of_the_declared_one() -> None:
     own = pl.DataFrame(
-        {"unit": ["li", "m"], "dimension": "length", "factor": [500, 1], "label_zh": "", "label_en": "", "aliases": None}
+        {
+            "unit": ["li", "m"],
+            "dimension": "length",
+            "factor": [500, 1],
+            "label_zh": "",
+            "label_en": "",
+            "aliases": None,
+        }
     )
     assert units.factor("li", "m", table=own) == 500.0
     with pytest.raises(UnknownNameError):
@@ -262,3 +269,13 @@ def test_a_day_that_no_state_covers_is_an_error() -> None:
     closed = tables.read("reference_states").filter(pl.col("state") == "CN-2018")
     with pytest.raises(RangeError, match="2017-01-01"):
         units.reference_state("2017-01-01", table=closed)
+
+
+@given(st.floats(200, 330), st.floats(400, 1090), st.floats(200, 330), st.floats(400, 1090))
+def test_a_state_of_ones_own_with_another_pressure_keeps_the_mixing_ratio_too(
+    kelvin: float, hpa: float, other_kelvin: float, other_hpa: float
+) -> None:
+    one = units.ReferenceState("one", kelvin, hpa, "", "")
+    other = units.ReferenceState("other", other_kelvin, other_hpa, "", "")
+    moved = units.homogenise_gas(units.ppb_to_ugm3(40.0, "O3", temperature_k=one), one, other)
+    assert moved == pytest.approx(units.ppb_to_ugm3(40.0, "O3", temperature_k=other), rel=1e-13)
