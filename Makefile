@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check format notebooks serve bench docs lock clean
+.PHONY: help setup lab test check format notebooks serve bench calibrate docs lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -48,6 +48,9 @@ serve: setup ## serve the dashboards
 
 bench: setup ## measure ours and a peer on the same work
 	$(BIN)/python -m benchmarks
+
+calibrate: setup ## run the slow statistical proofs
+	$(BIN)/python -m calibration
 
 docs: setup ## write the reference pages
 	$(BIN)/python -m citylab.catalog.pages

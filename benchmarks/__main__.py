@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-PARTS = ("starting", "daily_means", "dashboards")
+PARTS = ("starting", "daily_means", "dashboards", "trends")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 
 import citylab as cl
 from benchmarks.measure import Row, Skipped, agree, compared, take_turns
-from citylab.catalog.fetch import raw_files
+from citylab.catalog.fetching import raw_files
 from citylab.errors import OfflineError
 from citylab.sources import uci
 

@@ -4,11 +4,11 @@ Verbs tell the return type: :func:`fetch` a path, :func:`scan` a ``pl.LazyFrame`
 :func:`load` is the front door to all three engines.
 """
 
-from citylab.catalog.build import build
-from citylab.catalog.fetch import fetch
-from citylab.catalog.load import load, open, scan
+from citylab.catalog.building import build
+from citylab.catalog.fetching import fetch
+from citylab.catalog.loading import load, open, scan
 from citylab.catalog.registry import cite, datasets, declaration, describe, ids
-from citylab.catalog.validate import validate
+from citylab.catalog.validation import validate
 
 __all__ = [
     "build",

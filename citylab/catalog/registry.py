@@ -95,12 +95,12 @@ def datasets(*, subject: str | None = None, lang: Language | None = None) -> pl.
 
     Examples
     --------
-    >>> datasets(subject="air").select("id", "storage").row(0)
-    ('bjmemc__static_station_location', 'embedded')
+    >>> datasets(subject="carbon").filter(id="mee__yearly_grid_co2factor")["storage"].item()
+    'embedded'
     """
     import polars as pl
 
-    from citylab.catalog.fetch import is_ready
+    from citylab.catalog.fetching import is_ready
 
     subjects = sorted({declaration(i).subject for i in ids()})
     if subject is not None and subject not in subjects:

@@ -217,7 +217,7 @@ def fetch(dataset: str, *, progress: bool = True) -> Path:
         return raw_files(declared, progress=progress)[0]
     target = cached_table(declared)
     if not target.is_file():
-        from citylab.catalog.build import compile_table
+        from citylab.catalog.building import compile_table
 
         frame = compile_table(declared, progress=progress)
         with files.written_whole(target) as part:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from citylab.catalog import files
 from citylab.catalog.declaration import Declaration
-from citylab.catalog.fetch import raw_files, recipe
+from citylab.catalog.fetching import raw_files, recipe
 from citylab.catalog.registry import declaration, table_file
 from citylab.errors import EngineError, SchemaError
 
@@ -27,8 +27,8 @@ def compile_table(declared: Declaration, *, progress: bool = True) -> pl.DataFra
     """
     import polars as pl
 
-    from citylab.catalog.load import scan
-    from citylab.catalog.validate import check, check_types
+    from citylab.catalog.loading import scan
+    from citylab.catalog.validation import check, check_types
     from citylab.vocabulary import column, polars_dtype
 
     sources = [scan(i) for i in declared.inputs] if declared.inputs else raw_files(declared, progress=progress)

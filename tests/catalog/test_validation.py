@@ -9,7 +9,7 @@ import citylab as cl
 from citylab.catalog import validate
 from citylab.catalog.declaration import Declaration
 from citylab.catalog.registry import declaration
-from citylab.catalog.validate import SHOWN_FAULTS, check, check_grid
+from citylab.catalog.validation import SHOWN_FAULTS, check, check_grid
 from citylab.errors import DataError
 
 HEAD = (

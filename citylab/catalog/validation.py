@@ -189,8 +189,8 @@ def validate(dataset: str) -> int:
     """
     import polars as pl
 
-    from citylab.catalog.fetch import fetch
-    from citylab.catalog.load import open, scan
+    from citylab.catalog.fetching import fetch
+    from citylab.catalog.loading import open, scan
 
     declared = declaration(dataset)
     if declared.form == "grid":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from citylab import vocabulary
 from citylab.catalog.declaration import Declaration, Engine
-from citylab.catalog.fetch import fetch, recipe
+from citylab.catalog.fetching import fetch, recipe
 from citylab.catalog.registry import declaration
 from citylab.errors import DataError, EngineError, RangeError, SchemaError, UsageWarning, suggest
 

@@ -16,7 +16,7 @@ import pytest
 
 import citylab as cl
 from citylab import settings
-from citylab.catalog.fetch import cached_table, fingerprint, is_ready, raw_files
+from citylab.catalog.fetching import cached_table, fingerprint, is_ready, raw_files
 from citylab.catalog.registry import declaration
 from citylab.errors import DataError, IntegrityError, OfflineError
 

@@ -1,0 +1,1 @@
+"""Statistics that several domains share: NumPy arrays in and out, many series at once."""
