@@ -89,6 +89,26 @@ def _air(stem: str, zh: str, en: str, unit: str, upper: float) -> tuple[Column, 
     )  # fmt: skip
 
 
+_POLLUTANTS = (("pm25", "PM2.5"), ("pm10", "PM10"), ("so2", "SO₂"), ("no2", "NO₂"), ("co", "CO"), ("o3", "O₃"))
+_AVERAGES = {
+    "24h": ("24 小时滑动平均", "running 24-hour mean", "Mean of the 24 hours up to the row's hour"),
+    "8h": ("8 小时滑动平均", "running 8-hour mean", "Mean of the 8 hours up to the row's hour"),
+    "max8h": ("日最大 8 小时平均", "daily maximum 8-hour mean", "Highest 8-hour mean of the day"),
+    "mda8": ("日最大 8 小时平均", "daily maximum 8-hour mean", "Highest 8-hour mean of the day (MDA8)"),
+    "max1h": ("日最大 1 小时平均", "daily maximum 1-hour mean", "Highest 1-hour mean of the day"),
+    "15min": ("15 分钟平均", "15-minute mean", "Highest 15-minute mean of the hour"),
+    "max15min": ("日最大 15 分钟平均", "daily maximum 15-minute mean", "Highest 15-minute mean of the day"),
+}
+
+_BESIDE: tuple[tuple[str, Dtype, str, str, str], ...] = (
+    ("n", "integer", "有效数据数", "values", "Number of valid values behind the average"),
+    ("is_valid", "boolean", "是否有效", "is valid", "True where enough values lie behind the average"),
+    ("reason", "text", "无效原因", "reason", "Why the average is not valid; empty where it is"),
+    ("flag", "text", "质控标记", "flag", "Gravest remark of quality control on the value"),
+    ("reasons", "text", "质控原因", "reasons", "All remarks of quality control, joined by +, on the value"),
+)
+
+
 _DECLARED: tuple[Column, ...] = (
     # keys and places
     Column("station_id", "text", "", "站点", "Station", "citylab's key of an air-quality station."),
@@ -130,6 +150,15 @@ _DECLARED: tuple[Column, ...] = (
     # time
     Column("datetime_local", "datetime", "", "时间", "Local time",
            "Wall-clock time in Asia/Shanghai (UTC+8 without daylight saving); the declaration says what the stamp marks."),
+    Column("datetime_utc", "datetime", "", "世界时", "Time in UTC",
+           "Time in UTC without a zone mark; citylab.periods.to_local makes Beijing's wall clock of it."),
+    Column("datetime_gmt", "datetime", "", "格林尼治时间", "Time in GMT",
+           "Greenwich Mean Time all the year round, the clock of British monitoring networks; no summer time."),
+    Column("utc_offset_h", "number", "h", "与世界时之差", "Offset from UTC",
+           "Hours that the publisher's clock is ahead of UTC; empty where the publisher gives UTC only.", -12.0, 14.0),
+    Column("duration_h", "number", "h", "平均时段", "Averaging time", "Length of the measured period; empty where unknown.", 0.0),
+    Column("date_standard", "date", "", "日期（当地标准时）", "Date (standard time)",
+           "Calendar day in the local standard time of the station, without summer time."),
     Column("date_local", "date", "", "日期", "Date", "Calendar day in Asia/Shanghai."),
     Column("month_start", "date", "", "月份", "Month", "First day of a calendar month in Asia/Shanghai."),
     Column("year", "integer", "", "年份", "Year", "Calendar year.", 1750, 2100),
@@ -141,14 +170,128 @@ _DECLARED: tuple[Column, ...] = (
     *_air("no2", "NO₂", "NO₂", "µg/m³", 5000.0),
     *_air("co", "CO", "CO", "mg/m³", 200.0),
     *_air("o3", "O₃", "O₃", "µg/m³", 2000.0),
+    # air: other averaging times, and mixing ratios where an index asks for them
+    *(
+        Column(f"{stem}_{when}_{suffix}", "number", unit, f"{zh} {label_zh}", f"{zh} {label_en}", f"{said} of {zh}.", 0.0, upper)
+        for stem, zh, suffix, unit, upper, whens in (
+            ("pm25", "PM2.5", "ugm3", "µg/m³", 2000.0, ("24h",)),
+            ("pm10", "PM10", "ugm3", "µg/m³", 10000.0, ("24h",)),
+            ("so2", "SO₂", "ugm3", "µg/m³", 5000.0, ("24h", "max1h", "15min", "max15min")),
+            ("no2", "NO₂", "ugm3", "µg/m³", 5000.0, ("max1h",)),
+            ("co", "CO", "mgm3", "mg/m³", 200.0, ("8h", "max8h")),
+            ("o3", "O₃", "ugm3", "µg/m³", 2000.0, ("8h", "mda8", "max1h")),
+            ("so2", "SO₂", "ppb", "ppb", 2000.0, ("24h", "max1h")),
+            ("no2", "NO₂", "ppb", "ppb", 3000.0, ("max1h",)),
+            ("co", "CO", "ppm", "ppm", 200.0, ("8h", "max8h")),
+            ("o3", "O₃", "ppm", "ppm", 1.0, ("8h", "mda8", "max1h")),
+        )
+        for when in whens
+        for label_zh, label_en, said in (_AVERAGES[when],)
+    ),
+    Column("so2_ppb", "number", "ppb", "SO₂ 混合比", "SO₂ mixing ratio", "Mixing ratio of SO₂ over the row's period.", 0.0, 2000.0),
+    Column("no2_ppb", "number", "ppb", "NO₂ 混合比", "NO₂ mixing ratio", "Mixing ratio of NO₂ over the row's period.", 0.0, 3000.0),
+    Column("o3_ppm", "number", "ppm", "O₃ 混合比", "O₃ mixing ratio", "Mixing ratio of O₃ over the row's period.", 0.0, 1.0),
+    # air: what stands beside an average or a measurement
+    *(
+        Column(f"{stem}_{part}", kind, "", f"{en} {zh}", f"{en} {label}", f"{said} of {en}.")
+        for stem, en in _POLLUTANTS
+        for part, kind, zh, label, said in _BESIDE
+    ),
+    Column("row_flag", "text", "", "行质控标记", "Row flag", "duplicate or gap: a remark of quality control on the whole row."),
+    Column("gap_hours", "integer", "h", "缺失小时数", "Hours missing before", "Hours without a row before this one.", 0),
+    Column("validity_edition", "text", "", "有效性规定版本", "Edition of the validity rules",
+           "Edition of the assessment rules by which an average was judged."),
+    # air: indices, limits, alerts
+    *(
+        Column(f"{stem}_iaqi", "integer", "1", f"{en} 分指数", f"{en} sub-index",
+               f"Sub-index of {en} in an air-quality index; the edition stands in aqi_edition.", 0.0)
+        for stem, en in _POLLUTANTS
+    ),
+    *(
+        Column(f"{stem}_station_count", "integer", "1", f"{en} 站点数", f"Stations with {en}",
+               f"Number of stations behind the city's {en}.", 0.0)
+        for stem, en in _POLLUTANTS
+    ),
+    *(
+        column
+        for stem, en in _POLLUTANTS
+        for column in (
+            Column(f"{stem}_limit", "number", "mg/m³" if stem == "co" else "µg/m³", f"{en} 限值", f"{en} limit",
+                   f"Limit for {en} of the standard named in limit_standard.", 0.0),
+            Column(f"is_{stem}_exceeded", "boolean", "", f"{en} 超标", f"{en} above the limit",
+                   f"True where {en}, rounded as the standard says, is above its limit; empty where not measured."),
+            Column(f"{stem}_over_limit_multiple", "number", "1", f"{en} 超标倍数", f"{en} over-limit multiple",
+                   f"(C - S)/S of {en} where it exceeds its limit S, 0 where it does not.", 0.0),
+        )
+    ),
+    Column("aqi", "integer", "1", "空气质量指数", "Air quality index", "Largest sub-index under the edition in aqi_edition.", 0.0),
+    Column("aqi_primary", "text", "", "首要污染物", "Primary pollutants",
+           "Pollutants with the largest sub-index, ties joined by +; empty where the edition names none."),
+    Column("aqi_level", "integer", "1", "空气质量级别", "Level of the index", "Number of the index's level, 1 is the best.", 1.0, 6.0),
+    Column("aqi_level_name_zh", "text", "", "空气质量类别", "Level (Chinese)", "Name of the level in Chinese."),
+    Column("aqi_level_name_en", "text", "", "空气质量类别", "Level", "Name of the level in English."),
+    Column("aqi_color", "text", "", "颜色", "Colour", "The edition's own colour of the level, #RRGGBB; palettes differ between editions."),
+    Column("aqi_edition", "text", "", "指数版本", "Edition of the index", "Edition of the index under which the row was computed."),
+    Column("aqi_missing", "text", "", "缺测污染物", "Missing pollutants", "Pollutants without a sub-index, joined by +."),
+    Column("aqi_invalid", "text", "", "无效污染物", "Invalid pollutants",
+           "Pollutants whose value was negative or impossible and was treated as missing, joined by +."),
+    Column("aqi_reason", "text", "", "无指数原因", "Why there is no index",
+           "no_edition, no_data, missing_pollutant or not_qualified; empty where there is an index."),
+    Column("limit_standard", "text", "", "限值标准", "Standard of the limits", "Standard and edition whose limits were used."),
+    Column("alert_level", "text", "", "预警级别", "Alert level", "blue, yellow, orange or red; empty without alert."),
+    Column("alert_edition", "text", "", "预案版本", "Edition of the alert plan", "Edition of the rules of heavy-pollution alerts."),
+    Column("alert_rule", "text", "", "触发条件", "Rule that triggered", "The condition that the run of days met."),
+    Column("alert_run_start", "date", "", "过程开始", "First day of the run", "First day of the run of days that triggered."),
+    Column("alert_run_days", "integer", "d", "过程天数", "Days of the run", "Length of the run of days that triggered.", 1.0),
+    Column("lead_days", "integer", "d", "提前天数", "Lead", "Days between the issue of a forecast and the day foretold.", 0.0),
+    Column("forecast_alert_level", "text", "", "预报的预警级别", "Forecast alert level",
+           "Alert level that a forecast would have called; empty without alert."),
+    Column("composite_index", "number", "1", "环境空气质量综合指数", "Composite air-quality index",
+           "Weighted sum of concentrations over limits; comparable only under equal composite_weights.", 0.0),
+    Column("composite_weights", "text", "", "综合指数权重", "Weights of the composite index",
+           "Set of limits and weights behind composite_index."),
+    # air: what single publishers give beside it
+    Column("no2_24h_ugm3", "number", "µg/m³", "NO₂ 24 小时滑动平均", "NO₂ running 24-hour mean",
+           "Mean of the 24 hours up to the row's hour of NO₂.", 0.0, 5000.0),
+    Column("co_24h_mgm3", "number", "mg/m³", "CO 24 小时滑动平均", "CO running 24-hour mean",
+           "Mean of the 24 hours up to the row's hour of CO.", 0.0, 200.0),
+    Column("o3_24hmax1h_ugm3", "number", "µg/m³", "O₃ 24 小时最大 1 小时平均", "O₃ highest hour of 24",
+           "Highest 1-hour mean of O₃ in the 24 hours up to the row's hour.", 0.0, 2000.0),
+    Column("o3_daymax8h_ugm3", "number", "µg/m³", "O₃ 当日最大 8 小时平均（至当前）", "O₃ highest 8-hour mean of the day so far",
+           "Highest running 8-hour mean of O₃ of the calendar day up to the row's hour; final in the row that ends the day.", 0.0, 2000.0),
+    Column("no_ugm3", "number", "µg/m³", "NO 浓度", "NO", "Concentration of NO over the row's period.", 0.0, 10000.0),
+    Column("nox_ugm3", "number", "µg/m³", "NOx 浓度（以 NO₂ 计）", "NOx (as NO₂)",
+           "Concentration of NO and NO₂ together, counted as NO₂.", 0.0, 20000.0),
+    Column("no_ppb", "number", "ppb", "NO 混合比", "NO mixing ratio", "Mixing ratio of NO over the row's period.", 0.0, 10000.0),
+    Column("nox_ppb", "number", "ppb", "NOx 混合比", "NOx mixing ratio", "Mixing ratio of NO and NO₂ together.", 0.0, 10000.0),
+    Column("o3_ppb", "number", "ppb", "O₃ 混合比", "O₃ mixing ratio", "Mixing ratio of O₃ over the row's period.", 0.0, 1000.0),
+    Column("co_ppm", "number", "ppm", "CO 混合比", "CO mixing ratio", "Mixing ratio of CO over the row's period.", 0.0, 200.0),
+    Column("api", "integer", "1", "空气污染指数（API）", "Air pollution index (API)",
+           "China's air pollution index as used until 2012: PM10, SO₂ and NO₂ only, no PM2.5; not comparable with the AQI.",
+           0.0, 500.0),
+    Column("is_valid", "boolean", "", "有效", "Valid", "False where the publisher declares the measurement void, or gives none."),
+    Column("flag", "text", "", "标记", "Flag", "The publisher's remark on the measurement, in its own words or codes."),
+    Column("instrument_id", "text", "", "仪器", "Instrument",
+           "The publisher's id of the instrument or sampling process; one station may run several for one pollutant."),
     Column("temperature_c", "number", "°C", "气温", "Air temperature", "Air temperature near the ground.", -60.0, 60.0),
+    Column("temperature_max_c", "number", "°C", "最高气温", "Highest temperature", "Highest air temperature of the day.", -60.0, 60.0),
+    Column("temperature_min_c", "number", "°C", "最低气温", "Lowest temperature", "Lowest air temperature of the day.", -80.0, 50.0),
+    Column("relative_humidity_pct", "number", "%", "相对湿度", "Relative humidity", "Relative humidity of the air.", 0.0, 100.0),
     Column("pressure_hpa", "number", "hPa", "气压", "Air pressure", "Air pressure at the weather station.", 500.0, 1100.0),
     Column("dew_point_c", "number", "°C", "露点", "Dew point", "Dew point temperature.", -80.0, 40.0),
     Column("rain_mm", "number", "mm", "降水量", "Precipitation", "Precipitation in the row's period.", 0.0, 500.0),
+    Column("rain_spell_mm", "number", "mm", "本次降水累计", "Precipitation of the spell",
+           "Precipitation since the spell of rain or snow began.", 0.0, 2000.0),
+    Column("rain_spell_h", "number", "h", "本次降雨时数", "Hours of rain", "Hours of rain since the spell began; 0 in the dry.", 0.0),
+    Column("snow_spell_h", "number", "h", "本次降雪时数", "Hours of snow", "Hours of snow since the spell began; 0 without snow.", 0.0),
     Column("wind_direction_deg", "number", "°", "风向", "Wind direction",
            "Direction from which the wind blows, clockwise from north; 16-point names are put at their centres.",
            0.0, 360.0),
     Column("wind_speed_ms", "number", "m/s", "风速", "Wind speed", "Scalar mean wind speed.", 0.0, 100.0),
+    Column("wind_sector", "text", "", "风向象限", "Wind sector",
+           "Combined wind direction: NE, NW, SE, or cv for calm and variable; a sector of 90° and more, no angle."),
+    Column("wind_speed_sum_ms", "number", "m/s", "累计风速", "Cumulated wind speed",
+           "Sum of hourly wind speeds since the wind sector last changed; not a speed.", 0.0),
     # carbon
     Column("sector", "text", "", "部门", "Sector", "Emitting sector, a code of datasets/codes/sectors.csv."),
     Column("gpc_ref", "text", "", "GPC 编号", "GPC reference",
@@ -307,6 +450,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "map": ("地图", "Map"),
     "table": ("表", "Table"),
     "download": ("下载", "Download"),
+    "yes": ("是", "yes"),
+    "no": ("否", "no"),
     "range_min": ("站点最低", "lowest station"),
     "range_max": ("站点最高", "highest station"),
     "station": ("站点", "Station"),
