@@ -1,6 +1,7 @@
 """What several stations say of a city: its days, its stations' means, and how they changed.
 
-A day of a station counts when enough of its hours were measured, a day of the city when enough stations have such a day.
+A day of a station counts when enough of its hours were measured; a day of the city, when enough stations have such
+a day.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ February), which :func:`station_means` does not."""
 MIN_STATION_SHARE = 0.75
 """Share of a city's stations that a city mean needs: HJ 663-2013; from memory."""
 MIN_DAY_SHARE = 0.75
-"""Share of a period's days that a station's mean needs: citylab's choice, the 75 % that air-quality practice often asks."""
+"""Share of a period's days that a station's mean needs: citylab's choice, the 75 % that is often asked."""
 _ROUNDING = 1e-9
 
 
@@ -139,7 +140,7 @@ def city_daily(
         .with_columns(pl.col("station_count").fill_null(0))
         .with_columns(pl.when(enough).then(pl.col(n)).alias(n) for n in names)
     )
-    return joined.collect() if isinstance(frame, pl.DataFrame) else joined  # type: ignore[return-value]
+    return joined.collect() if isinstance(frame, pl.DataFrame) else joined
 
 
 def station_means(
@@ -173,7 +174,7 @@ def station_means(
     Returns
     -------
     polars.LazyFrame or polars.DataFrame
-        One row per station of the frame, sorted: ``station_id``, ``value`` (mean; null if there are too few valid days),
+        One row per station of the frame, sorted: ``station_id``, ``value`` (mean; null for too few valid days),
         ``day_count`` (valid days).
 
     Raises
@@ -209,7 +210,7 @@ def station_means(
         .with_columns(pl.when(pl.col("day_count") >= least).then(pl.col(value)).alias(value))
         .sort("station_id")
     )
-    return means.collect() if isinstance(frame, pl.DataFrame) else means  # type: ignore[return-value]
+    return means.collect() if isinstance(frame, pl.DataFrame) else means
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,8 @@ def paired_change(
     """Return the mean change of paired station means with Student's t interval.
 
     The interval speaks of the spread among stations as if each were drawn independently. Stations of one city share
-    their weather, so it is not an interval for what policy did, and it is narrower than one that knew of the correlation.
+    their weather, so it is not an interval for what policy did, and it is
+    narrower than one that knew of the correlation.
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
 """Bokeh figures: a frame in, a figure out, and :func:`update` to put another frame into a figure that is on a page.
 
-Values come in the units of the vocabulary and are drawn in the units people use. Missing values are gaps. A figure keeps
-what it draws in its ``tags``, so that new data need only the figure and a frame with the same columns.
+Values come in the units of the vocabulary and are drawn in the units people use. Missing values are gaps. A figure
+keeps what it draws in its ``tags``, so that new data need only the figure and a frame with the same columns.
 """
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 MS_PER_DAY = 86_400_000.0
 _BAR_SHARE = 0.82
 _MONTH_BAR_DAYS = 25
-_HEAD_ROOM = 1.12
+_HEAD_ROOM = 1.2
 DATES: dict[Language, dict[str, str]] = {
-    "zh": {"years": "%Y年", "months": "%Y年%m月", "days": "%Y-%m-%d"},
+    "zh": {"years": "%Y年", "months": "%Y-%m", "days": "%Y-%m-%d"},
     "en": {"years": "%Y", "months": "%b %Y", "days": "%d %b %Y"},
 }
 """How an axis of dates writes years, months and days."""
@@ -65,7 +66,14 @@ def _scaled(values: pl.Series, unit: str, lang: Language) -> npt.NDArray[np.floa
     return (values.cast(pl.Float64) / divisor).fill_null(math.nan).to_numpy()
 
 
-def _base(*, alt: str, height: int, large: bool, save_as: str, **ranges: Any) -> figure:
+def _fonts() -> Any:
+    """Return the fonts as a value: Bokeh would take the bare text of a glyph for a column's name."""
+    from bokeh.core.properties import value
+
+    return value(theme.font_stack())
+
+
+def _base(*, alt: str, height: int, large: bool, save_as: str, **ranges: Any) -> Any:
     """Return an empty figure in the house's look."""
     from bokeh.models import SaveTool
     from bokeh.plotting import figure
@@ -101,11 +109,40 @@ def _date_axis(plot: figure, lang: Language) -> None:
     from bokeh.models import DatetimeTickFormatter
 
     plot.xaxis.formatter = DatetimeTickFormatter(**DATES[lang])
-    plot.xaxis.ticker.desired_num_ticks = 5
+    plot.xaxis.ticker.desired_num_ticks = 4
     plot.xgrid.grid_line_color = None
 
 
-def _legend_above(plot: figure, large: bool) -> None:
+def key(marks: Sequence[tuple[str, str, str]]) -> str:
+    """Return a legend as HTML, which wraps on a narrow page where one inside the picture would be cut.
+
+    Parameters
+    ----------
+    marks
+        Kind (``"line"``, ``"level"`` or ``"area"``), colour and text of each.
+
+    Examples
+    --------
+    >>> "Power" in key([("area", "#E69F00", "Power")])
+    True
+    """
+    shapes = {
+        "line": "width:1.6em;height:2px;vertical-align:.3em",
+        "level": "width:1.6em;height:4px;vertical-align:.2em",
+        "area": "width:1.1em;height:.9em;vertical-align:-.1em",
+    }
+    parts = (
+        f"<span><span style='display:inline-block;{shapes[kind]};background:{colour}'></span> "
+        f"{html.escape(text)}</span>"
+        for kind, colour, text in marks
+    )
+    return f"<div class='key'>{''.join(parts)}</div>"
+
+
+def _legend_above(plot: figure, large: bool, shown: bool) -> None:
+    plot.legend.visible = shown
+    if not shown:
+        return
     for legend in plot.legend:
         legend.orientation = "horizontal"
         legend.border_line_color = None
@@ -138,6 +175,7 @@ def line(
     lang: Language | None = None,
     height: int = 260,
     large: bool = False,
+    legend: bool = True,
 ) -> figure:
     """Return a line over dates, with an optional band and optional levels; missing values are gaps.
 
@@ -167,6 +205,8 @@ def line(
         Height [px].
     large
         Larger type.
+    legend
+        Draw the legend above the picture; a page that has its own (:func:`key`) goes without.
 
     Raises
     ------
@@ -197,13 +237,13 @@ def line(
     sources = {k: ColumnDataSource(v, name=k) for k, v in parts.items()}
     if low is not None:
         plot.patch("x", "y", source=sources["band"], color=colour, alpha=0.22, line_width=0, legend_label=names["band"])
-    drawn = plot.line("x", "y", source=sources["data"], color=colour, line_width=1.2, alpha=0.85,
+    drawn = plot.line("x", "y", source=sources["data"], color=colour, line_width=1, alpha=0.6,
                       legend_label=names["line"])  # fmt: skip
     if levels is not None:
         plot.segment("x0", "y", "x1", "y", source=sources["levels"], color=theme.INK, line_width=3,
                      legend_label=names["levels"])  # fmt: skip
         plot.text("x", "y", "text", source=sources["levels"], text_align="center", text_baseline="bottom",
-                  text_font=theme.font_stack(), text_font_style="bold", y_offset=-3, text_color=theme.INK,
+                  text_font=_fonts(), text_font_style="bold", y_offset=-3, text_color=theme.INK,
                   background_fill_color=theme.PAPER, background_fill_alpha=0.75, padding=2,
                   text_font_size=f"{(theme.LARGE_PX if large else theme.TEXT_PX) + 1}px")  # fmt: skip
     tips = [("", "@x{%F}"), (names["line"], "@y{0,0.0} " + numbers.reading(unit, lang).unit)]
@@ -213,7 +253,7 @@ def line(
         tips.append((names["n"], "@n"))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips, formatters={"@x": "datetime"}, mode="vline"))
     plot.y_range.start = 0
-    _legend_above(plot, large)
+    _legend_above(plot, large, legend)
     return plot
 
 
@@ -324,9 +364,10 @@ def ranked(
     source = ColumnDataSource(data, name="data")
     plot.hbar(y="category", right="value", height=_BAR_SHARE, fill_color="colour", line_width=0, source=source)
     plot.text(x="value", y="category", text="text", source=source, x_offset=4, text_baseline="middle",
-              text_color=theme.INK, text_font=theme.font_stack(),
+              text_color=theme.INK, text_font=_fonts(),
               text_font_size=f"{theme.LARGE_PX if large else theme.TEXT_PX}px")  # fmt: skip
     plot.xaxis.axis_label = _axis_title(value, unit, lang, (names or {}).get("axis"))
+    plot.xaxis.ticker.desired_num_ticks = 4
     plot.ygrid.grid_line_color = None
     plot.yaxis.major_tick_line_color = None
     plot.x_range.start = 0
@@ -368,6 +409,7 @@ def stacked(
     lang: Language | None = None,
     height: int = 260,
     large: bool = False,
+    legend: bool = True,
 ) -> figure:
     """Return monthly bars stacked by a category, whose words come from the vocabulary and colours from the theme.
 
@@ -381,8 +423,8 @@ def stacked(
         Categories from the bottom up.
     alt
         Text for people who cannot see the picture.
-    names, unit, lang, height, large
-        As in :func:`ranked`.
+    names, unit, lang, height, large, legend
+        As in :func:`line`.
 
     Raises
     ------
@@ -412,7 +454,7 @@ def stacked(
     plot.y_range.start = 0
     tips = [("", "@x{%Y-%m}"), ("", "@label: @text " + numbers.reading(unit, lang).unit)]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips, formatters={"@x": "datetime"}))
-    _legend_above(plot, large)
+    _legend_above(plot, large, legend)
     return plot
 
 

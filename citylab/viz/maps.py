@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LABEL_MIN_KM2 = 150.0
 """Districts below this area get no written name: it would cover its neighbours. Hover and the bars name them."""
 _DECIMALS = 4
-_VIEW = {"longitude": 116.45, "latitude": 40.24, "zoom": 6.95}
+_VIEW = {"longitude": 116.45, "latitude": 40.26, "zoom": 6.75}
 _LINE_PX, _SELECTED_LINE_PX = 1, 4
 _DISTRICT_COLUMNS = ("adcode", "district_name_zh", "district_name_en", "area_km2", "geometry_wkb")
 _STATION_COLUMNS = ("station_id", "station_name_zh", "station_name_en", "longitude_deg", "latitude_deg",
@@ -71,6 +71,25 @@ def _need(frame: pl.DataFrame, columns: Sequence[str], what: str) -> None:
     lost = [c for c in columns if c not in frame.columns]
     if lost:
         raise SchemaError(f"{what} need columns {lost}; the frame has {frame.columns}.")
+
+
+def district_at(shapes: Sequence[Feature], longitude_deg: float, latitude_deg: float) -> str | None:
+    """Return the ``adcode`` of the district that holds a point (WGS-84), or ``None`` outside all.
+
+    Parameters
+    ----------
+    shapes
+        What :func:`features` returned.
+    longitude_deg, latitude_deg
+        The point, such as a click on the map.
+    """
+    import shapely
+
+    point = shapely.Point(longitude_deg, latitude_deg)
+    for shape in shapes:
+        if shapely.from_geojson(json.dumps(shape["geometry"])).covers(point):
+            return str(shape["properties"]["adcode"])
+    return None
 
 
 def district_map(
@@ -211,7 +230,8 @@ def district_map(
     return pdk.Deck(
         layers=layers,
         initial_view_state=pdk.ViewState(**_VIEW),
-        views=[pdk.View(type="MapView", controller={"scrollZoom": False, "dragRotate": False, "touchRotate": False})],
+        # With a controller of single options deck.gl 9.1 reports no clicks; the page keeps its wheel by other means.
+        views=[pdk.View(type="MapView", controller=True)],
         map_provider=None,
         map_style=None,
         tooltip={"html": "{tip}"},
@@ -227,7 +247,7 @@ def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip
         disputed = bool(row["is_position_disputed"])
         more = f"<br>{html.escape(vocabulary.say('position_disputed', lang))}" if disputed else ""
         paper, ink = theme.rgb(theme.PAPER), theme.rgb(theme.INK)
-        fill = paper if disputed else ink
+        fill, edge = (paper, ink) if disputed else (ink, paper)
         rows.append(
             {
                 "station_id": row["station_id"],
@@ -236,6 +256,9 @@ def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip
                 "fill_r": fill[0],
                 "fill_g": fill[1],
                 "fill_b": fill[2],
+                "edge_r": edge[0],
+                "edge_g": edge[1],
+                "edge_b": edge[2],
                 "tip": tip(row[f"station_name_{lang}"], row, more),
             }
         )
@@ -247,7 +270,7 @@ def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip
         stroked=True,
         get_position="[lon, lat]",
         get_fill_color="[fill_r, fill_g, fill_b]",
-        get_line_color=list(theme.rgb(theme.INK)),
+        get_line_color="[edge_r, edge_g, edge_b]",
         get_radius=4,
         radius_units=pdk.types.String("pixels"),
         get_line_width=1.5,

@@ -17,30 +17,32 @@ def init(*, inline: bool = True) -> None:
     Parameters
     ----------
     inline
-        Put the JavaScript into the notebook (about 17 MB in a saved copy; works with no network). ``False`` takes it from
-        the publisher's servers and keeps saved copies small.
+        Put the JavaScript into the notebook (about 17 MB in a saved copy; works with no network). ``False`` takes it
+        from the publisher's servers and keeps saved copies small.
     """
     import panel as pn
 
     pn.extension(*EXTENSIONS, inline=inline)
 
 
-def show(picture: Any, *, height: int = 420) -> pn.viewable.Viewable:
+def show(picture: Any, *, legend: str = "", height: int = 420) -> pn.viewable.Viewable:
     """Return a deck, a Bokeh figure or a table as something a notebook cell shows.
 
     Parameters
     ----------
     picture
         What a function of ``citylab.viz`` returned, or any pydeck deck.
+    legend
+        HTML under the picture, such as :func:`citylab.viz.maps.legend` gives.
     height
         Height of a map [px].
     """
     import panel as pn
     import pydeck as pdk
 
-    if isinstance(picture, pdk.Deck):
-        return deck_pane(picture, height=height)
-    return pn.panel(picture, sizing_mode="stretch_width")
+    is_map = isinstance(picture, pdk.Deck)
+    pane = deck_pane(picture, height=height) if is_map else pn.panel(picture, sizing_mode="stretch_width")
+    return pn.Column(pane, pn.pane.HTML(legend, sizing_mode="stretch_width")) if legend else pane
 
 
 def deck_pane(deck: pdk.Deck, *, height: int = 420) -> pn.pane.DeckGL:

@@ -1,4 +1,4 @@
-"""Numbers as people read them: 万吨, 亿元, 万人 in Chinese; Mt, CNY bn, million in English; three significant figures."""
+"""Numbers as people read them: 万吨, 亿元, 万人 in Chinese; Mt, CNY bn, million in English; three figures."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from panel.widgets import Tabulator
 
 FORMATS = ("csv", "parquet")
+CODED = ("sector",)
+"""Columns of codes that a reader sees as words; files keep the codes."""
 _BOM = b"\xef\xbb\xbf"
 _DECIMALS = 3
 _ROW_PX = 30
@@ -43,12 +45,12 @@ def _head(name: str, lang: Language) -> str:
 
 
 def to_bytes(frame: pl.DataFrame, kind: Literal["csv", "parquet"]) -> io.BytesIO:
-    """Return a table as a file: CSV with a byte-order mark, so that spreadsheets read Chinese right, or Parquet.
+    r"""Return a table as a file: CSV with a byte-order mark, so that spreadsheets read Chinese right, or Parquet.
 
     Examples
     --------
     >>> to_bytes(pl.DataFrame({"a": [1]}), "csv").read()
-    b'\\xef\\xbb\\xbfa\\n1\\n'
+    b'\xef\xbb\xbfa\n1\n'
     """
     if kind not in FORMATS:
         raise suggest(str(kind), FORMATS, what="file format", see="citylab.viz.tables.FORMATS")
@@ -76,7 +78,7 @@ def table(frame: pl.DataFrame, *, lang: Language | None = None, height: int = 26
     """
     import panel as pn
 
-    shown = pretty(frame)
+    shown = pretty(frame, lang)
     return pn.widgets.Tabulator(
         shown.to_pandas(),
         titles=heads(frame, lang),
@@ -89,8 +91,8 @@ def table(frame: pl.DataFrame, *, lang: Language | None = None, height: int = 26
     )
 
 
-def pretty(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a table as a person reads it: decimals rounded, dates as text.
+def pretty(frame: pl.DataFrame, lang: Language | None = None) -> pl.DataFrame:
+    """Return a table as a person reads it: decimals rounded, dates as text, sectors and yes/no in words.
 
     Examples
     --------
@@ -99,4 +101,16 @@ def pretty(frame: pl.DataFrame) -> pl.DataFrame:
     """
     import polars.selectors as cs
 
-    return frame.with_columns(cs.float().round(_DECIMALS), cs.temporal().cast(pl.String))
+    words = {code: vocabulary.say(code, lang) for code in ("yes", "no", *_coded(frame))}
+    return frame.with_columns(
+        cs.float().round(_DECIMALS),
+        cs.temporal().cast(pl.String),
+        cs.boolean().replace_strict({True: words["yes"], False: words["no"]}, return_dtype=pl.String),
+        *(pl.col(c).replace(words) for c in CODED if c in frame.columns),
+    )
+
+
+def _coded(frame: pl.DataFrame) -> list[str]:
+    """Return the codes in a table for which the vocabulary has words."""
+    codes = {v for c in CODED if c in frame.columns for v in frame[c].unique()}
+    return sorted(v for v in codes if v in vocabulary.WORDS)
