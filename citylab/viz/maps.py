@@ -23,6 +23,8 @@ LABEL_MIN_KM2 = 150.0
 """Districts below this area get no written name: it would cover its neighbours. Hover and the bars name them."""
 _DECIMALS = 4
 _VIEW = {"longitude": 116.45, "latitude": 40.26, "zoom": 6.75}
+_STATION_VIEW = {"longitude": 116.42, "latitude": 40.14, "zoom": 8.3}
+_DISC_PX = 12
 _LINE_PX, _SELECTED_LINE_PX = 1, 4
 _DISTRICT_COLUMNS = ("adcode", "district_name_zh", "district_name_en", "area_km2", "geometry_wkb")
 _STATION_COLUMNS = ("station_id", "station_name_zh", "station_name_en", "longitude_deg", "latitude_deg",
@@ -275,6 +277,104 @@ def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip
         radius_units=pdk.types.String("pixels"),
         get_line_width=1.5,
         line_width_units=pdk.types.String("pixels"),
+    )
+
+
+def station_map(
+    stations: pl.DataFrame,
+    boundaries: pl.DataFrame | Sequence[Feature],
+    *,
+    colour: str,
+    text: str,
+    tip: str,
+    selected: str | None = None,
+    lang: Language | None = None,
+    large: bool = False,
+) -> pdk.Deck:
+    """Return a flat map with each station as a disc in a given colour, a short text written on it.
+
+    Parameters
+    ----------
+    stations
+        One row per station: ``station_id``, ``longitude_deg``, ``latitude_deg`` (WGS-84) and the columns below.
+    boundaries
+        Districts, as in :func:`district_map`.
+    colour
+        Column of the colour (#RRGGBB); null is grey.
+    text
+        Column of what is written on the disc, three or four characters.
+    tip
+        Column of the hover text, which is taken as HTML.
+    selected
+        ``station_id`` to outline.
+    lang
+        Language; default: the ``CITYLAB_LANG`` setting.
+    large
+        Larger type.
+
+    Returns
+    -------
+    pydeck.Deck
+        As :func:`district_map`.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing.
+    """
+    import pydeck as pdk
+
+    from citylab.viz.levels import ink_on
+
+    lang = lang or settings.language()
+    _need(stations, ["station_id", "longitude_deg", "latitude_deg", colour, text, tip], "The map's stations")
+    shapes = features(boundaries) if isinstance(boundaries, pl.DataFrame) else boundaries
+    rows = []
+    for row in stations.iter_rows(named=True):
+        fill = row[colour] or theme.colour("no_data")
+        chosen = row["station_id"] == selected
+        rows.append(
+            {
+                "station_id": row["station_id"],
+                "lon": round(row["longitude_deg"], _DECIMALS),
+                "lat": round(row["latitude_deg"], _DECIMALS),
+                "fill": theme.rgb(fill),
+                "ink": theme.rgb(ink_on(fill)),
+                "edge": theme.rgb(theme.INK if chosen else theme.MUTED),
+                "px": _SELECTED_LINE_PX if chosen else _LINE_PX,
+                "label": row[text],
+                "tip": row[tip],
+            }
+        )
+    rows.sort(key=lambda r: r["px"])
+    grounds = [
+        {
+            "type": "Feature",
+            "geometry": s["geometry"],
+            "tip": f"<b>{html.escape(s['properties'][f'name_{lang}'])}</b>",
+            "properties": {},
+        }
+        for s in shapes
+    ]
+    pixels = pdk.types.String("pixels")
+    layers = [
+        pdk.Layer("GeoJsonLayer", {"type": "FeatureCollection", "features": grounds}, id="districts", pickable=True,
+                  stroked=True, get_fill_color=list(theme.rgb(theme.GRID)), get_line_color=list(theme.rgb(theme.PAPER)),
+                  get_line_width=1.5, line_width_units=pixels),
+        pdk.Layer("ScatterplotLayer", rows, id="stations", pickable=True, stroked=True, get_position="[lon, lat]",
+                  get_fill_color="fill", get_line_color="edge", get_radius=_DISC_PX, radius_units=pixels,
+                  get_line_width="px", line_width_units=pixels),
+        pdk.Layer("TextLayer", rows, id="numbers", get_position="[lon, lat]", get_text="label", get_color="ink",
+                  get_size=theme.TEXT_PX - 1, font_family=pdk.types.String(theme.font_stack()),
+                  character_set=pdk.types.String("auto")),
+    ]  # fmt: skip
+    return pdk.Deck(
+        layers=layers,
+        initial_view_state=pdk.ViewState(**_STATION_VIEW),
+        views=[pdk.View(type="MapView", controller=True)],
+        map_provider=None,
+        map_style=None,
+        tooltip={"html": "{tip}"},
     )
 
 

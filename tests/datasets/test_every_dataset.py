@@ -11,7 +11,7 @@ import pytest
 from citylab import settings
 from citylab.catalog import validate
 from citylab.catalog.declaration import OPEN_LICENCES
-from citylab.catalog.fetch import raw_files, recipe
+from citylab.catalog.fetching import raw_files, recipe
 from citylab.catalog.registry import declaration, ids, table_file
 
 EMBEDDED_BYTES = 12_000_000

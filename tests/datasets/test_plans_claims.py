@@ -212,9 +212,7 @@ def test_a_due_date_is_the_end_of_the_period_that_the_claim_names(claims) -> Non
         ("c74", "2.7 %", ((35 / 25.3) ** (1 / 12) - 1) * 100),
     ],
 )
-def test_a_figure_derived_in_a_note_follows_from_the_figures_beside_it(
-    claims, claim_id, says, derived
-) -> None:
+def test_a_figure_derived_in_a_note_follows_from_the_figures_beside_it(claims, claim_id, says, derived) -> None:
     assert says in claims[claim_id]["note_en"]
     number = says.split(" ")[0]
     decimals = len(number.partition(".")[2])
