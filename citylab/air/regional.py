@@ -352,8 +352,8 @@ def episode_shares(
     -------
     polars.DataFrame or polars.LazyFrame
         One row per run of consecutive days: ``episode_start``, ``episode_end``, ``day_count``, the mean value and its
-        regional and local part over the days with a background, ``regional_share`` [0..1] with its range
-        ``regional_share_lower`` and ``_upper`` (from the smallest and largest background station), and
+        regional and local part over the days with a background, ``regional_ratio`` [0..1] with its range
+        ``regional_ratio_lower`` and ``_upper`` (from the smallest and largest background station), and
         ``split_day_count``, the days behind them.
 
     Examples
@@ -362,7 +362,7 @@ def episode_shares(
     ...                      "date_local": [dt.date(2016, 12, d) for d in (1, 1, 2, 2, 3, 3)]})
     >>> split = regional_split(days, method="rural-percentile", background=["hills"])
     >>> found = episode_shares(split, threshold=75, stations=["centre"])
-    >>> found.select("day_count", "pm25_ugm3", "pm25_regional_ugm3", pl.col("regional_share").round(3)).rows()
+    >>> found.select("day_count", "pm25_ugm3", "pm25_regional_ugm3", pl.col("regional_ratio").round(3)).rows()
     [(2, 110.0, 85.0, 0.773)]
     """
     what = "episode_shares"
@@ -399,9 +399,9 @@ def episode_shares(
         pl.col(value).mean(),
         pl.col(f"_{regional}").mean().alias(regional),
         pl.col(f"_{local}").mean().alias(local),
-        pl.when(told).then(share(regional)).alias("regional_share"),
-        pl.when(told).then(share(lower)).alias("regional_share_lower"),
-        pl.when(told).then(share(upper)).alias("regional_share_upper"),
+        pl.when(told).then(share(regional)).alias("regional_ratio"),
+        pl.when(told).then(share(lower)).alias("regional_ratio_lower"),
+        pl.when(told).then(share(upper)).alias("regional_ratio_upper"),
         pl.col(f"_{value}").count().cast(pl.Int64).alias("split_day_count"),
     )
     return back(runs.drop("_run"))
@@ -417,12 +417,12 @@ RESPONSE_LOG: Mapping[str, pl.DataType] = {
     "ended_at": pl.Datetime("ms"),
     "area_id": pl.String(),
     "expected_effect": pl.String(),
-    "expected_effect_share": pl.Float64(),
+    "expected_change_ratio": pl.Float64(),
     "source": pl.String(),
 }
 """Columns of a response log. Times are wall-clock times of Beijing; ``started_at`` is empty for a measure that never
 began, ``ended_at`` for one still in force; ``expected_effect`` says on what (emissions of SO2 from boilers, say) and
-``expected_effect_share`` how much, -0.2 for a fifth less; empty if nobody said."""
+``expected_change_ratio`` how much, -0.2 for a fifth less; empty if nobody said."""
 
 _ALWAYS = ("alert_id", "measure", "ordered_at", "area_id", "source")
 
@@ -454,7 +454,7 @@ def response_log(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     ...     "alert_id": ["alert-1"], "measure": ["odd-even driving"], "area_id": ["北京市"],
     ...     "ordered_at": [dt.datetime(2016, 12, 15, 12)], "started_at": [dt.datetime(2016, 12, 16, 20)],
     ...     "ended_at": [dt.datetime(2016, 12, 21)], "expected_effect": ["emissions of cars"],
-    ...     "expected_effect_share": [None], "source": ["made up for this example"]}))
+    ...     "expected_change_ratio": [None], "source": ["made up for this example"]}))
     >>> log.select("area_id", "in_force_h").row(0)
     ('110000', 100.0)
     """
@@ -467,12 +467,12 @@ def response_log(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     wrong = {n: schema[n] for n, t in RESPONSE_LOG.items() if t == pl.String and schema[n] not in (pl.String, pl.Null)}
     if wrong:
         raise SchemaError(f"{what} needs text in {', '.join(map(repr, wrong))}. Cast the columns.")
-    need_numbers(schema, ["expected_effect_share"], what=what)
+    need_numbers(schema, ["expected_change_ratio"], what=what)
     text = [pl.col(n).cast(pl.String).str.strip_chars() for n, t in RESPONSE_LOG.items() if t == pl.String]
     rest = [pl.col(n).cast(t) for n, t in RESPONSE_LOG.items() if t != pl.String]
     table = lf.with_columns(*text, *rest).collect()
     ordered, started, ended = (pl.col(n) for n in ("ordered_at", "started_at", "ended_at"))
-    effect = pl.col("expected_effect_share")
+    effect = pl.col("expected_change_ratio")
     empty = [pl.col(n).is_null() | (pl.col(n).cast(pl.String) == "") for n in _ALWAYS]
     codes = {name: _code(name) for name in table["area_id"].drop_nulls().unique()}
     key = ["alert_id", "measure", "area_id", "ordered_at"]

@@ -108,13 +108,13 @@ def test_a_city_without_a_background_of_its_own_is_credited_with_its_episode():
 
 
 @pytest.mark.parametrize("method", list(regional.METHODS))
-def test_the_planted_runs_are_found_with_their_days_and_a_high_regional_share(method):
+def test_the_planted_runs_are_found_with_their_days_and_a_high_regional_ratio(method):
     found = regional.episode_shares(split(synthetic_city(1), method), threshold=110, stations=URBAN)
     for first, last in EPISODES:
         start, end = (START + dt.timedelta(days=d) for d in (first, last))
         run = found.filter(pl.col("episode_start") <= start, pl.col("episode_end") >= end).row(0, named=True)
-        assert 0.6 < run["regional_share"] < 0.9
-        assert run["regional_share_lower"] <= run["regional_share"] <= run["regional_share_upper"]
+        assert 0.6 < run["regional_ratio"] < 0.9
+        assert run["regional_ratio_lower"] <= run["regional_ratio"] <= run["regional_ratio_upper"]
 
 
 # --- what each method is ----------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_runs_end_at_a_clean_or_missing_day():
         stations=["centre"],
     )
     assert found["day_count"].to_list() == [2, 1, 1]
-    assert found["regional_share"].to_list() == [0.5, 0.5, None]
+    assert found["regional_ratio"].to_list() == [0.5, 0.5, None]
     assert found["split_day_count"].to_list() == [2, 1, 0]
 
 
@@ -294,7 +294,7 @@ def test_the_hills_of_beijing_breathe_less_than_its_centre_and_the_episodes_of_d
     assert urban["pm25_local_ugm3"].mean() > 0
     runs = regional.episode_shares(found, threshold=150, stations=centre)
     red = runs.filter(pl.col("episode_start") <= dt.date(2016, 12, 18), pl.col("episode_end") >= dt.date(2016, 12, 20))
-    assert red.height == 1 and red["regional_share"].item() > 0.5
+    assert red.height == 1 and red["regional_ratio"].item() > 0.5
 
 
 # --- the response log -------------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def log(**changes: object) -> pl.DataFrame:
     row = {
         "alert_id": "a1", "measure": "odd-even driving", "ordered_at": dt.datetime(2030, 1, 1, 12),
         "started_at": dt.datetime(2030, 1, 2), "ended_at": dt.datetime(2030, 1, 4, 12), "area_id": "北京市",
-        "expected_effect": "emissions of cars", "expected_effect_share": -0.2, "source": "synthetic",
+        "expected_effect": "emissions of cars", "expected_change_ratio": -0.2, "source": "synthetic",
     }  # fmt: skip
     return pl.DataFrame([{**row, **changes}])
 
@@ -338,7 +338,7 @@ def test_an_empty_log_is_a_log():
         ({"started_at": dt.datetime(2029, 12, 31)}, "start before the order"),
         ({"ended_at": dt.datetime(2030, 1, 1, 18)}, "end before the start"),
         ({"started_at": None}, "end without a start"),
-        ({"expected_effect_share": -20.0}, "below -1"),
+        ({"expected_change_ratio": -20.0}, "below -1"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_rows_that_say_it(changes, message):
