@@ -66,6 +66,10 @@ class RefusalError(CitylabError, ValueError):
     """An estimate was not made because what it would rest on is too weak; the message says how weak."""
 
 
+class FactorYearError(CitylabError, ValueError):
+    """No factor is declared for the place, series and year that were asked for; another year's is not taken quietly."""
+
+
 class CitylabWarning(UserWarning):
     """Base of citylab's warnings."""
 

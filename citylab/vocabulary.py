@@ -143,6 +143,7 @@ _DECLARED: tuple[Column, ...] = (
     Column("province_name_en", "text", "", "省级行政区", "Province", "Name of a province-level unit of China in English."),
     Column("province_name_zh", "text", "", "省级行政区", "Province (Chinese)", "Name of a province-level unit in Chinese."),
     Column("city_locode", "text", "", "城市代码", "UN/LOCODE", "UN/LOCODE of a city; unique in the source, names are not."),
+    Column("city_name_zh", "text", "", "城市名称", "City (Chinese)", "Name of a city in Chinese, as the source writes it."),
     Column("city_name_en", "text", "", "城市", "City", "Name of a city in English."),
     Column("grid_name_zh", "text", "", "电网", "Grid (Chinese)", "Province or regional grid to which a factor applies."),
     Column("grid_name_en", "text", "", "电网", "Grid", "Province or regional grid to which a factor applies, in English."),
@@ -350,6 +351,9 @@ _DECLARED: tuple[Column, ...] = (
            "Sum of hourly wind speeds since the wind sector last changed; not a speed.", 0.0),
     # carbon
     Column("sector", "text", "", "部门", "Sector", "Emitting sector, a code of datasets/codes/sectors.csv."),
+    Column("sector_at_source", "text", "", "部门（来源用语）", "Sector (at source)", "Sector in the publisher's own words."),
+    Column("fuel_at_source", "text", "", "燃料（来源用语）", "Fuel (at source)",
+           "Fuel in the publisher's own words; Process stands for emissions that no fuel causes."),
     Column("gpc_ref", "text", "", "GPC 编号", "GPC reference",
            "Reference number of the Global Protocol for Community-scale inventories to which the source maps the row."),
     Column("co2_t", "number", "t", "二氧化碳排放", "CO2 emissions",
