@@ -23,7 +23,7 @@ LABEL_MIN_KM2 = 150.0
 """Districts below this area get no written name: it would cover its neighbours. Hover and the bars name them."""
 _DECIMALS = 4
 _VIEW = {"longitude": 116.45, "latitude": 40.26, "zoom": 6.75}
-_STATION_VIEW = {"longitude": 116.42, "latitude": 40.14, "zoom": 8.3}
+_STATION_VIEW = {"longitude": 116.41, "latitude": 40.12, "zoom": 8.6}
 _DISC_PX = 12
 _LINE_PX, _SELECTED_LINE_PX = 1, 4
 _DISTRICT_COLUMNS = ("adcode", "district_name_zh", "district_name_en", "area_km2", "geometry_wkb")
@@ -356,11 +356,24 @@ def station_map(
         }
         for s in shapes
     ]
+    names = [
+        {
+            "label": s["properties"][f"name_{lang}"].removesuffix("区"),
+            "lon": s["properties"]["label_lon"],
+            "lat": s["properties"]["label_lat"],
+        }
+        for s in shapes
+        if s["properties"]["area_km2"] >= LABEL_MIN_KM2
+    ]
     pixels = pdk.types.String("pixels")
     layers = [
         pdk.Layer("GeoJsonLayer", {"type": "FeatureCollection", "features": grounds}, id="districts", pickable=True,
                   stroked=True, get_fill_color=list(theme.rgb(theme.GRID)), get_line_color=list(theme.rgb(theme.PAPER)),
                   get_line_width=1.5, line_width_units=pixels),
+        pdk.Layer("TextLayer", names, id="names", get_position="[lon, lat]", get_text="label",
+                  get_color=list(theme.rgb(theme.MUTED)), get_size=theme.LARGE_PX if large else theme.TEXT_PX,
+                  font_family=pdk.types.String(theme.font_stack()), character_set=pdk.types.String("auto"),
+                  get_pixel_offset=[0, -20]),
         pdk.Layer("ScatterplotLayer", rows, id="stations", pickable=True, stroked=True, get_position="[lon, lat]",
                   get_fill_color="fill", get_line_color="edge", get_radius=_DISC_PX, radius_units=pixels,
                   get_line_width="px", line_width_units=pixels),
