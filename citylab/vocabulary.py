@@ -288,6 +288,17 @@ _DECLARED: tuple[Column, ...] = (
            "Mean prediction over the weather of all rows, with only the trend term held at the row's time."),
     Column("lower", "number", "by value", "区间下限", "Lower bound", "Lower bound of the interval; the level stands beside the result."),
     Column("upper", "number", "by value", "区间上限", "Upper bound", "Upper bound of the interval; the level stands beside the result."),
+    # air: forecasts
+    Column("issued_on", "date", "", "起报日期", "Day of issue", "Day on whose evening a forecast is issued."),
+    Column("exog", "text", "", "气象输入", "Weather used",
+           "Weather behind a forecast: persisted (of the day of issue), given (of the day foretold), empty for none."),
+    Column("median", "number", "by value", "预报中位数", "Median forecast", "Value that the outcome exceeds with even chances."),
+    Column("n_train", "integer", "d", "训练日数", "Days trained on", "Days with a value behind the parameters of a forecast.", 0.0),
+    Column("n_errors", "integer", "d", "误差样本数", "Past errors", "Past errors behind the interval of a forecast.", 0.0),
+    Column("vintage", "text", "", "数据版本", "Vintage", "Data behind a result, with the days that it was made from."),
+    Column("pit", "number", "1", "概率积分变换", "Rank of the outcome",
+           "Where an outcome stands among what was foretold: 0 lowest, 1 highest; even if the forecast is calibrated.", 0.0, 1.0),
+    Column("crps", "number", "by value", "连续分级概率评分", "CRPS", "Continuous ranked probability score; 0 is perfect.", 0.0),
     # air: space, exposure, regional and local parts, health, responses
     *(
         Column(f"{stem}_{part}_{unit.replace('/m³', 'm3').replace('µ', 'u')}", "number", unit, f"{en} {zh}", f"{en}, {label}", said, lower)
@@ -498,6 +509,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "ground_transport": ("地面交通", "Ground transport"),
     "residential": ("居民", "Residential"),
     "aviation": ("航空", "Aviation"),
+    "buildings": ("建筑（居民与服务业）", "Buildings (homes and services)"),
+    "agriculture": ("农业", "Agriculture"),
+    "administrative": ("行政区", "administrative city"),
+    "functional_urban_area": ("城市功能区", "functional urban area"),
     # page furniture
     "sources": ("来源", "Sources"),
     "licence": ("许可", "Licence"),
