@@ -91,14 +91,6 @@ def _steps(count: int) -> list[str]:
     return [theme.SEQUENTIAL[round(i)] for i in np.linspace(0, len(theme.SEQUENTIAL) - 1, max(count, 2))][:count]
 
 
-def _ink_on(colour: str) -> str:
-    """Return black or white, whichever is easier to read on a colour (relative luminance of WCAG 2)."""
-    parts = [c / 255 for c in theme.rgb(colour)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return theme.INK if (light + 0.05) / 0.065 > 1.05 / (light + 0.05) else theme.PAPER
-
-
 # round pictures
 
 
@@ -802,7 +794,7 @@ def _calendar(
             "x": [at[m][0] + w - 1 for m, w, _ in places],
             "y": [at[m][1] - row + 1 for m, _, row in places],
             "colour": colours,
-            "ink": [_ink_on(c) for c in colours],
+            "ink": [theme.ink_on(c) for c in colours],
             "text": [str(d) for d in days["day"]],
             "date": [d.isoformat() for d in days["_date"]],
             "hover": hover,

@@ -33,29 +33,6 @@ _CELL = 0.94
 _TICKS_OF_STRIP = 3  # the names of plans leave a phone little room
 _BAR = 0.74
 _TEXT_FITS = 0.045
-_DARK_BELOW = 0.32
-_LINEAR = (0.2126, 0.7152, 0.0722)
-
-
-def ink_on(colour: str) -> str:
-    """Return black or white, whichever reads better on a colour.
-
-    Examples
-    --------
-    >>> ink_on("#FFFF00"), ink_on("#7E0023")
-    ('#000000', '#FFFFFF')
-
-    References
-    ----------
-    Relative luminance: Web Content Accessibility Guidelines 2.2.
-    """
-
-    def linear(part: int) -> float:
-        share = part / 255
-        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
-
-    light = sum(w * linear(p) for w, p in zip(_LINEAR, theme.rgb(colour), strict=True))
-    return "#FFFFFF" if light < _DARK_BELOW else "#000000"
 
 
 def level_key(levels: pl.DataFrame, *, no_data: str, lang: Language | None = None) -> str:
@@ -302,7 +279,7 @@ def _levels_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
         "right": right.to_list(),
         "middle": (right - days / 2).to_list(),
         "colour": colours,
-        "ink": [ink_on(c) for c in colours],
+        "ink": [theme.ink_on(c) for c in colours],
         "days": [numbers.count(int(d)) for d in days],
         "share": [numbers.percent(s) for s in share],
         "label": rows[label].fill_null(vocabulary.say("no_data", spec["lang"])).to_list(),

@@ -324,8 +324,6 @@ def station_map(
     """
     import pydeck as pdk
 
-    from citylab.viz.levels import ink_on
-
     lang = lang or settings.language()
     _need(stations, ["station_id", "longitude_deg", "latitude_deg", colour, text, tip], "The map's stations")
     shapes = features(boundaries) if isinstance(boundaries, pl.DataFrame) else boundaries
@@ -339,7 +337,7 @@ def station_map(
                 "lon": round(row["longitude_deg"], _DECIMALS),
                 "lat": round(row["latitude_deg"], _DECIMALS),
                 "fill": theme.rgb(fill),
-                "ink": theme.rgb(ink_on(fill)),
+                "ink": theme.rgb(theme.ink_on(fill)),
                 "edge": theme.rgb(theme.INK if chosen else theme.MUTED),
                 "px": _SELECTED_LINE_PX if chosen else _LINE_PX,
                 "label": row[text],

@@ -112,3 +112,30 @@ def step(value: float, low: float, high: float) -> str:
         return SEQUENTIAL[len(SEQUENTIAL) // 2]
     share = min(1.0, max(0.0, (value - low) / (high - low)))
     return SEQUENTIAL[min(len(SEQUENTIAL) - 1, int(share * len(SEQUENTIAL)))]
+
+
+_LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue in relative luminance (WCAG 2.2)."""
+_DARK_BELOW = 0.32
+"""Luminance below which white reads better on a colour than black, as people judge it."""
+
+
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever reads better on a colour.
+
+    Examples
+    --------
+    >>> ink_on("#FFFF00"), ink_on("#7E0023")
+    ('#000000', '#FFFFFF')
+
+    References
+    ----------
+    Relative luminance: Web Content Accessibility Guidelines 2.2.
+    """
+    light = sum(w * _linear(part / 255) for w, part in zip(_LUMINANCE, rgb(colour), strict=True))
+    return "#FFFFFF" if light < _DARK_BELOW else "#000000"
+
+
+def _linear(share: float) -> float:
+    """Return linear light from an sRGB part (IEC 61966-2-1)."""
+    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
