@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import panel as pn
+    import polars as pl
     import pydeck as pdk
 
+    from citylab.settings import Language
+
 EXTENSIONS = ("deckgl", "tabulator")
+KEY_STYLE = "<style>.key { display: flex; flex-wrap: wrap; gap: .2em 1.2em; }</style>"
+"""Puts the entries of a legend side by side, as the pages' own style does."""
+HEAD_PX, ROW_PX = 36, 32
+"""Heights of a table's head and of one row."""
 
 
 def init(*, inline: bool = True) -> None:
@@ -42,7 +49,24 @@ def show(picture: Any, *, legend: str = "", height: int = 420) -> pn.viewable.Vi
 
     is_map = isinstance(picture, pdk.Deck)
     pane = deck_pane(picture, height=height) if is_map else pn.panel(picture, sizing_mode="stretch_width")
-    return pn.Column(pane, pn.pane.HTML(legend, sizing_mode="stretch_width")) if legend else pane
+    return pn.Column(pane, pn.pane.HTML(KEY_STYLE + legend, sizing_mode="stretch_width")) if legend else pane
+
+
+def table(frame: pl.DataFrame, *, lang: Language | None = None, rows: int = 20) -> pn.viewable.Viewable:
+    """Return a frame as a table that a notebook cell shows: heads from the vocabulary, numbers rounded for reading.
+
+    Parameters
+    ----------
+    frame
+        Rows to show.
+    lang
+        Language of the heads; default: the ``CITYLAB_LANG`` setting.
+    rows
+        Rows to show before the table scrolls.
+    """
+    from citylab.viz import tables
+
+    return show(tables.table(frame, lang=lang, height=HEAD_PX + ROW_PX * min(frame.height, rows)))
 
 
 def deck_pane(deck: pdk.Deck, *, height: int = 420) -> pn.pane.DeckGL:
