@@ -99,9 +99,10 @@ def compared(
     return rows
 
 
-def fresh(code: str) -> Any:
+def fresh(code: str, *arguments: str, patience_s: float = PATIENCE_S) -> Any:
     """Run code in a fresh interpreter and return what it printed as JSON on its last line."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, check=False)
     if done.returncode:
         raise Skipped(done.stderr.strip().splitlines()[-1])
     return json.loads(done.stdout.splitlines()[-1])

@@ -9,10 +9,12 @@ Rooms
 -----
 Ground
     ``errors``, ``settings``
-Words, time, places, units, constants
-    ``vocabulary``, ``periods``, ``places``, ``units``, ``tables``
+Words, time, places, units, constants, checks of tables
+    ``vocabulary``, ``periods``, ``places``, ``units``, ``tables``, ``frames``
 Domains: frames in, frames out, nothing fetched
-    ``air``
+    ``air``, ``carbon``
+What domains share
+    ``stats``
 Data edge and pictures
     ``sources``, ``catalog``, ``viz``
 Larger than one machine
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
     from citylab import (
         air,
         app,
+        carbon,
         catalog,
         errors,
+        frames,
         periods,
         places,
         scale,
         settings,
         sources,
+        stats,
         tables,
         units,
         viz,
@@ -53,8 +58,8 @@ _LAZY = {
     **{
         room: f"citylab.{room}"
         for room in (
-            *("air", "app", "catalog", "errors", "periods", "places", "scale"),
-            *("settings", "sources", "tables", "units", "viz", "vocabulary"),
+            *("air", "app", "carbon", "catalog", "errors", "frames", "periods", "places", "scale"),
+            *("settings", "sources", "stats", "tables", "units", "viz", "vocabulary"),
         )
     },
 }
@@ -62,12 +67,14 @@ _LAZY = {
 __all__ = [
     "air",
     "app",
+    "carbon",
     "catalog",
     "cite",
     "datasets",
     "describe",
     "errors",
     "fetch",
+    "frames",
     "load",
     "open",
     "periods",
@@ -76,6 +83,7 @@ __all__ = [
     "scan",
     "settings",
     "sources",
+    "stats",
     "tables",
     "units",
     "viz",

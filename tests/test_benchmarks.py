@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import daily_means, measure
+from benchmarks import air_pipeline, aqi, daily_means, measure
 
 TABLE = pl.DataFrame({"k": ["a", "b", "c"], "x": [1.0, None, 3000.0]})
 
@@ -30,6 +30,35 @@ def test_pandas_reaches_our_whole_daily_table_from_the_publishers_files(inputs: 
     ours = daily_means.ours_csv(csvs)
     assert len(csvs) == 12 and ours.width == 21
     measure.agree(daily_means.as_polars(daily_means.pandas_csv(csvs)), ours, key=daily_means.KEY)
+
+
+def test_polars_by_hand_and_pandas_reach_all_tables_of_our_pipeline(inputs: tuple[Path, list[Path]]) -> None:
+    _, csvs = inputs
+    ours = air_pipeline.ours(csvs)
+    air_pipeline.agree(air_pipeline.polars_by_hand(csvs), ours)
+    air_pipeline.agree(air_pipeline.as_polars(air_pipeline.pandas_users(csvs), ours), ours)
+    # Remarks and reasons of several kinds are there to be compared.
+    assert set(ours["hours"]["pm10_reasons"].drop_nulls()) >= {"pm10_below_pm25"}
+    assert set(ours["hours"]["so2_reasons"].drop_nulls()) == {"at_cap"}
+    assert set(ours["days"]["pm25_reason"].drop_nulls()) == {"no_values", "few_hours"}
+    assert set(ours["years"]["pm25_reason"].drop_nulls()) == {"few_days", "few_days_in_month"}
+
+
+def test_one_other_reason_in_the_pipeline_is_a_disagreement(inputs: tuple[Path, list[Path]]) -> None:
+    ours = air_pipeline.ours(inputs[1])
+    told = pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("low")).otherwise(pl.col("o3_mda8_reason"))
+    other = {**ours, "ozone": ours["ozone"].with_columns(told.alias("o3_mda8_reason"))}
+    with pytest.raises(measure.Disagreement, match="o3_mda8_reason differs in 1 rows"):
+        air_pipeline.agree(other, ours)
+
+
+def test_an_index_that_differs_from_that_of_its_row_alone_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aqi, "LOOKED_AT", (0, 1, 2))
+    frame = aqi.hours("hj633-2026", rows=3)
+    found = aqi.aqi(frame, edition="hj633-2026", period="hour")
+    aqi.check(frame, found, "hj633-2026")
+    with pytest.raises(measure.Disagreement):
+        aqi.check(frame, found.with_columns(pl.col("aqi") + 1), "hj633-2026")
 
 
 def test_order_of_rows_and_columns_and_rounding_do_not_make_a_disagreement() -> None:

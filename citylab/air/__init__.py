@@ -18,6 +18,6 @@ From measurements to verdicts, in the order of work:
     Stations to grid with its error; who breathes it; what it costs in lives; region against city.
 ``forecast``
     One to three days ahead, judged against persistence and climatology.
-``frames``, ``faults``
-    Shared checks of tables; planted faults (synthetic) to test detectors with.
+``faults``
+    Planted faults (synthetic) to test detectors with.
 """

@@ -17,8 +17,8 @@ from typing import Any
 import polars as pl
 
 from citylab import tables
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse
 from citylab.errors import RangeError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse
 
 LEVELS = ("blue", "yellow", "orange", "red")
 """Alert levels, mildest first."""

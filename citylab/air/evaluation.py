@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from citylab.air.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers
 from citylab.errors import SchemaError
+from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers
 
 FACTOR = 2.0
 """Factor of FAC2: half to twice the observation."""

@@ -15,8 +15,8 @@ import polars as pl
 
 from citylab import places
 from citylab.air import space
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, stem
 from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, stem
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from citylab.air.averages import POLLUTANTS
-from citylab.air.frames import need_columns
 from citylab.errors import RangeError, suggest
+from citylab.frames import need_columns
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.air.weather import WEATHER
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.stats import bootstrap
 
 Floats = npt.NDArray[np.float64]

@@ -18,8 +18,8 @@ import polars as pl
 
 from citylab import tables
 from citylab.air.exposure import bounds_of
-from citylab.air.frames import need_columns, need_numbers
 from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.frames import need_columns, need_numbers
 
 OutOfRange = Literal["flag", "null"]
 Floats = npt.NDArray[np.float64]

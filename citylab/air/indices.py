@@ -19,8 +19,8 @@ from typing import Any, Literal
 import polars as pl
 
 from citylab import tables, units
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.errors import DataError, EditionError, RangeError, SchemaError, UnitError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.vocabulary import COLUMNS
 
 Period = Literal["day", "hour"]

@@ -19,9 +19,9 @@ import polars as pl
 
 from citylab import tables
 from citylab.air.averages import annual_mean, annual_percentile, percentile
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse
 from citylab.air.indices import BY_DATE, POLLUTANTS, round_half_even
 from citylab.errors import EditionError, RangeError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse
 
 Averaging = Literal["24h", "1h"]
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from citylab import tables
 from citylab.air.averages import POLLUTANTS, on_grid, on_the_hour, window_sums
-from citylab.air.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_wall_clock, stem
 from citylab.errors import SchemaError, suggest
+from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_wall_clock, stem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from citylab import places
-from citylab.air.frames import Frame, lazily, need_columns, need_numbers, need_wall_clock, refuse, stem
 from citylab.air.space import local_plane
 from citylab.errors import CitylabError, DataError, RangeError, SchemaError, suggest
+from citylab.frames import Frame, lazily, need_columns, need_numbers, need_wall_clock, refuse, stem
 
 Method = Literal["rural-percentile", "upwind", "lenschow"]
 METHODS: Mapping[str, str] = {

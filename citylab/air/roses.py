@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers
 from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import polars as pl
 
 from citylab import places, tables
-from citylab.air.frames import Frame, lazily, need_columns, need_numbers, stem
 from citylab.errors import CoordinateError, DataError, RangeError, SchemaError, suggest
+from citylab.frames import Frame, lazily, need_columns, need_numbers, stem
 from citylab.vocabulary import COLUMNS
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from citylab import periods
-from citylab.air.frames import (
+from citylab.errors import DataError, SchemaError, suggest
+from citylab.frames import (
     Frame,
     columns_of,
     keys_of,
@@ -24,7 +25,6 @@ from citylab.air.frames import (
     need_numbers,
     need_wall_clock,
 )
-from citylab.errors import DataError, SchemaError, suggest
 from citylab.stats import trends as stats
 
 if TYPE_CHECKING:

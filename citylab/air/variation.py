@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from citylab import periods
-from citylab.air.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.errors import DataError, SchemaError, suggest
+from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.stats import bootstrap
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from citylab.air.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor

@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from citylab.air.frames import keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse, stem
 from citylab.errors import DataError, SchemaError
+from citylab.frames import keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse, stem
 
 
 def test_a_dataframe_comes_back_as_a_dataframe_and_a_lazyframe_stays_lazy() -> None:

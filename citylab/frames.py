@@ -1,6 +1,6 @@
-"""How the functions of air take and give tables: a DataFrame in gives a DataFrame out, a LazyFrame stays lazy.
+"""How the functions of the domains take and give tables: a DataFrame in gives a DataFrame out, a LazyFrame stays lazy.
 
-Every public function of the room begins with :func:`lazily` and :func:`need_columns`, so that a missing column, a clock
+A public function begins with :func:`lazily` and :func:`need_columns`, so that a missing column, a clock
 that is not the wall clock of Beijing or a column of text is told at the call, before anything is computed.
 """
 
@@ -22,7 +22,7 @@ Frame = TypeVar("Frame", "DataFrame", "LazyFrame")
 UNIT_SUFFIXES = frozenset({"ugm3", "mgm3", "ngm3", "ppm", "ppb", "c", "hpa", "mm", "deg", "ms", "pct", "share"})
 """Last parts of column names that are units; without one, a column's stem is its whole name."""
 
-_AIR_SOURCES = "citylab.sources.*.VARIABLE_MAP"
+_SOURCES = "citylab.sources.*.VARIABLE_MAP"
 
 
 def lazily(frame: Frame) -> tuple[pl.LazyFrame, Callable[[pl.LazyFrame], Frame]]:
@@ -130,7 +130,7 @@ def need_columns(lf: pl.LazyFrame, needed: Mapping[str, str] | Iterable[str], *,
         raise SchemaError(
             f"{what} needs column{'s' * (len(missing) > 1)} {asked}; the frame has "
             f"{', '.join(map(repr, schema.names())) or 'no columns'}. If this comes straight from a file, load it "
-            f"through the catalogue or rename it with a source's map ({_AIR_SOURCES})."
+            f"through the catalogue or rename it with a source's map ({_SOURCES})."
         )
     return schema
 

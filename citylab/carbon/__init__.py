@@ -1,0 +1,1 @@
+"""Carbon: factors, inventories with uncertainty, drivers, indicators, sources compared. Frames in, frames out."""
