@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from citylab.air.evaluation import model_statistics
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 
@@ -464,7 +465,7 @@ def skill_of(observed: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, flo
     -------
     dict
         ``n``; ``r2`` = 1 - Σ(p - o)²/Σ(o - ō)²; ``rmse``; ``mean_bias`` = mean of p - o; ``fac2``, the share of
-        predictions between half and twice the observation [0..1], over observations above zero.
+        predictions between half and twice the observation [0..1]; pairs of zeros are left out.
 
     Examples
     --------
@@ -472,16 +473,14 @@ def skill_of(observed: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, flo
     0.6666666666666666
     """
     o, p = np.asarray(observed, float), np.asarray(predicted, float)
-    off = p - o
     spread = float(((o - o.mean()) ** 2).sum())
-    above = o > 0
-    ratio = p[above] / o[above]
+    usual = model_statistics(pl.DataFrame({"observed": o, "predicted": p}), "observed", "predicted").row(0, named=True)
     return {
         "n": float(len(o)),
-        "r2": 1 - float((off**2).sum()) / spread if spread else float("nan"),
-        "rmse": float(np.sqrt((off**2).mean())),
-        "mean_bias": float(off.mean()),
-        "fac2": float(((ratio >= 0.5) & (ratio <= 2)).mean()) if above.any() else float("nan"),
+        "r2": 1 - float(((p - o) ** 2).sum()) / spread if spread else float("nan"),
+        "rmse": usual["rmse"],
+        "mean_bias": usual["mb"],
+        "fac2": float("nan") if usual["fac2"] is None else usual["fac2"],
     }
 
 
