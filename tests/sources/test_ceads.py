@@ -18,17 +18,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::citylab.errors.UsageWarning")
 
 
 @pytest.fixture(scope="module")
-def cities() -> pl.DataFrame:
+def cities(mirror: Path) -> pl.DataFrame:
     return cl.load("ceads__yearly_city_co2").collect()
 
 
 @pytest.fixture(scope="module")
-def provinces() -> pl.DataFrame:
+def provinces(mirror: Path) -> pl.DataFrame:
     return cl.load("ceads__yearly_province_sector_co2").collect()
 
 
 @pytest.fixture(scope="module")
-def fuels() -> pl.DataFrame:
+def fuels(mirror: Path) -> pl.DataFrame:
     return cl.load("ceads__yearly_sector_fuel_co2").collect()
 
 
