@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from citylab.catalog import files
+from citylab import files
 from citylab.catalog.declaration import Declaration
 from citylab.catalog.fetching import raw_files, recipe
 from citylab.catalog.registry import declaration, table_file

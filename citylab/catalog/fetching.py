@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from citylab import settings
-from citylab.catalog import files
+from citylab import files, settings
 from citylab.catalog.declaration import Declaration, Origin, RawFile
 from citylab.catalog.registry import declaration, table_file
 from citylab.errors import DataError, IntegrityError, OfflineError

@@ -10,8 +10,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from citylab import vocabulary
-from citylab.catalog import files
+from citylab import files, vocabulary
 from citylab.catalog.declaration import Declaration, Origin, RawFile, Text
 from citylab.catalog.registry import declaration, ids
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from citylab.catalog import files
+from citylab import files
 from citylab.errors import IntegrityError
 
 
