@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-PARTS = ("starting", "daily_means", "dashboards", "trends", "air_pipeline", "aqi", "weather")
+PARTS = ("starting", "daily_means", "dashboards", "trends", "air_pipeline", "aqi", "weather", "ledger")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
