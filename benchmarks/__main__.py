@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-PARTS = ("starting", "daily_means", "dashboards", "trends", "air_pipeline", "aqi", "weather", "ledger")
+PARTS = ("starting", "daily_means", "dashboards", "trends", "air_pipeline", "aqi", "weather", "ledger", "crediting", "carbon")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -906,12 +906,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "method_idw": ("反距离加权", "Inverse distance"),
     "method_kriging": ("普通克里金", "Ordinary kriging"),
     "stations_word": ("站", "stations"),
-    "error_station_out": ("逐站留出的误差（RMSE）", "Error (RMSE) leaving out one station"),
-    "error_block_out": ("分块留出的误差（RMSE）", "Error (RMSE) leaving out a block of neighbours"),
-    "of_plain_mean": ("用其余站均值：", "of the others' plain mean:"),
+    "error_station_out": ("逐站留出的误差（RMSE）", "RMSE, one station left out"),
+    "error_block_out": ("分块留出的误差（RMSE）", "RMSE, a block left out"),
+    "of_plain_mean": ("用其余站均值：", "plain mean:"),
     "too_few_stations": ("站点太少，无法估计", "too few stations to tell"),
     "map_no_better": (
-        "留出检验中，此图不比全市一个均值更准。", "Left-out stations show it no better than one mean for the city."
+        "留出检验中，此图不比全市一个均值更准。", "No better than one mean for the city, by stations left out."
     ),
     "beyond_hull": ("褪色处在站点范围之外：只是猜测。", "Faded: beyond the stations, a guess."),
     # pages

@@ -629,6 +629,13 @@ class FactorBook:
             " Provinces and regions of 2021 and 2022 stand in a data set: give it with "
             f"grid=citylab.load({GRID_DATA!r})."
         )  # fmt: skip
+        if series == f"{ELECTRICITY_SERIES}-residual":
+            remedy = (
+                " No residual mix of that year was found: give your own (factors= with fuel 'electricity', the year "
+                "and its source), or count by place (basis='location')."
+            )
+        elif series == "contract":
+            remedy = " Before green electricity was traded, count by place (basis='location')."
         nation = [r for r in rows if r["series"] == series and r["place"] == NATION and r["year_from"] == year]
         if nation and grid != NATION:
             remedy += f" The country's factor of {year} is another quantity: ask for it with {NATION!r} as the place."

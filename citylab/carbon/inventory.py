@@ -6,14 +6,14 @@ listed beside it, and electricity or heat made in the city (I.4.4) is never adde
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from citylab import places, settings, tables
+from citylab import places, settings, tables, vocabulary
+from citylab.carbon import sheets
 from citylab.carbon.factors import (
     FUEL_EDITION,
     Basis,
@@ -29,8 +29,9 @@ from citylab.carbon.factors import (
     unit_factor,
     unit_of,
 )
-from citylab.errors import CitylabError, DataError, OverlapError, SchemaError, UnknownNameError, suggest
+from citylab.errors import CitylabError, DataError, OverlapError, UnknownNameError, suggest
 from citylab.frames import Frame, lazily, need_columns
+from citylab.settings import Language
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,11 +47,9 @@ NOTATION = {
     "C": "confidential",
 }
 GRID_SUPPLY = "I.4.4"
-SHOWN_ERRORS = 10
 _EXACT = 1e-9
 # Rounding of a publisher who prints tonnes: what cells and their printed total may differ by.
 _PUBLISHED = 1e-6
-_ENCODINGS = ("utf-8-sig", "gb18030")
 
 _ACTIVITY = ("place", "year", "gpc_ref")
 _GPC_KEY = ["place", "year", "gpc_ref", "scope"]
@@ -139,7 +138,7 @@ class Inventory:
 
         where = self.boundary if boundary is None else boundary
         groups = ["place", "year", *([by] if isinstance(by, str) else by)]
-        rows = with_sectors(self.rows.with_columns(in_total=_in_total(where)))
+        rows = with_sectors(self.rows.with_columns(in_total=in_total(where)))
         unknown = [g for g in groups if g not in rows.columns]
         if unknown:
             raise suggest(unknown[0], rows.columns, what="grouping column", see="Inventory.rows")
@@ -176,8 +175,41 @@ class Inventory:
         OverlapError
             Several years, or places that share territory.
         """
-        _check_one_sum(self.rows)
+        check_one_sum(self.rows)
         return float(self.totals(boundary=boundary)["co2e_t"].sum())
+
+    def text(self, lang: Language | None = None) -> str:
+        """Return totals by sector in words, with what is missing named, so that a part never reads as the whole.
+
+        Parameters
+        ----------
+        lang
+            ``"en"`` or ``"zh"``; by default the language of the settings.
+
+        Examples
+        --------
+        >>> print(inventory(template(place="北京", year=2022)).text("en").splitlines()[0])
+        北京 2022, BASIC: 0 t CO2e (AR5, location), 32 rows not estimated (NE)
+        """
+        import polars as pl
+
+        chosen: Language = lang or settings.language()
+        names = {(r["gpc_ref"], r["scope"]): r[f"label_{chosen}"] for r in gpc_table().iter_rows(named=True)}
+        missing = self.not_estimated().filter(pl.col("gas").is_null())
+        lines = []
+        by_sector = self.totals("sector")
+        for r in self.totals().iter_rows(named=True):
+            here = (pl.col("place") == r["place"]) & (pl.col("year") == r["year"])
+            told = vocabulary.say("not_estimated", chosen)
+            count = f"{r['ne_count']} {'rows ' if chosen == 'en' else '项'}{told}"
+            head = f"{r['place']} {r['year']}, {self.boundary}: {r['co2e_t']:,.0f} t CO2e"
+            lines.append(f"{head} ({self.gwp}, {self.basis}), {count}")
+            lines += [f"  {s}: {t:,.0f} t" for s, t in by_sector.filter(here).select("sector", "co2e_t").iter_rows()]
+            lines += [
+                f"  {told}: {ref} {names[ref, scope]}"
+                for ref, scope in missing.filter(here).select("gpc_ref", "scope").iter_rows()
+            ]
+        return "\n".join(lines)
 
     def not_estimated(self, *, boundary: Boundary | None = None) -> pl.DataFrame:
         """Return what the boundary asks for and nobody has estimated (NE)."""
@@ -213,7 +245,7 @@ def _boundary(name: str) -> Boundary:
     return name  # type: ignore[return-value]
 
 
-def _in_total(boundary: str) -> pl.Expr:
+def in_total(boundary: str) -> pl.Expr:
     """Return whether a row counts in a boundary's total."""
     import polars as pl
 
@@ -240,11 +272,6 @@ def with_sectors(rows: pl.DataFrame) -> pl.DataFrame:
 # ------------------------------------------------------------------------------------------------- user's table
 
 
-def _headings() -> dict[str, str]:
-    rows = tables.read("carbon_activity_columns").iter_rows(named=True)
-    return {name: r["column"] for r in rows for name in (r["column"], r["label_zh"])}
-
-
 def template(*, place: str | None = None, year: int | None = None) -> pl.DataFrame:
     """Return an empty activity table: every GPC row once, each marked NE until it is filled.
 
@@ -258,7 +285,7 @@ def template(*, place: str | None = None, year: int | None = None) -> pl.DataFra
     Returns
     -------
     polars.DataFrame
-        Columns of the table ``carbon_activity_columns``.
+        Columns of the template ``city_activity`` (:func:`citylab.carbon.sheets.columns`).
 
     Examples
     --------
@@ -268,24 +295,18 @@ def template(*, place: str | None = None, year: int | None = None) -> pl.DataFra
     """
     import polars as pl
 
-    sheet = read_activity(settings.datasets_dir() / "templates" / "city_activity.csv", _check=False)
-    columns = [c for c in sheet.columns if c != "activity_row"]
-    numbers = {"scope": pl.Int64, "activity": pl.Float64, "uncertainty_pct": pl.Float64}
-    return (
-        sheet.select(columns)
-        .cast(numbers)  # type: ignore[arg-type]
-        .with_columns(place=pl.lit(place, dtype=pl.String), year=pl.lit(year, dtype=pl.Int64))
-    )
+    sheet = read_activity(settings.datasets_dir() / "templates" / "city_activity.csv")
+    return sheet.drop(sheets.LINE).with_columns(place=pl.lit(place, dtype=pl.String), year=pl.lit(year, dtype=pl.Int64))
 
 
-def read_activity(path: str | Path, *, sheet: str | None = None, _check: bool = True) -> pl.DataFrame:
+def read_activity(path: str | Path, *, sheet: str | None = None) -> pl.DataFrame:
     """Read a city's activity table from a file.
 
     Parameters
     ----------
     path
-        CSV in UTF-8 or GB 18030, headings in English or Chinese as in the template, lines that begin with ``#`` left
-        out. An Excel workbook is read where the package ``fastexcel`` is installed.
+        CSV in UTF-8 or GB 18030, or an Excel workbook; headings in English or Chinese as in the template, lines that
+        begin with ``#`` left out. :func:`citylab.carbon.sheets.write` writes the template as either.
     sheet
         Sheet of a workbook; the first if not given.
 
@@ -297,77 +318,38 @@ def read_activity(path: str | Path, *, sheet: str | None = None, _check: bool = 
     Raises
     ------
     SchemaError
-        A heading is missing or unknown; the file is a workbook and nothing here can read one.
+        A heading is missing or unknown, or the workbook or its sheet cannot be read.
     DataError
         Rows that cannot be; the message names their lines.
     """
+    return sheets.read(path, "city_activity", sheet=sheet)
+
+
+def example_city() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the activity of a real small city, Lincoln in England in 2021, and factors for it: to see totals unfold.
+
+    Stationary energy from the publisher's statistics (Open Government Licence v3.0), read second-hand; transport, waste
+    and the rest are NE. The heads of the files ``datasets/templates/example_city_lincoln_2021*.csv`` say what was
+    assumed.
+
+    Returns
+    -------
+    tuple
+        Activity table, and own factors per kWh of gross heat value (UK Government conversion factors 2021); they are
+        made for ``gwp="AR4"``.
+
+    Examples
+    --------
+    >>> activity, factors = example_city()
+    >>> done = inventory(activity, factors=factors, gwp="AR4")
+    >>> unfold(done).select("gpc_ref", "fuel", "gas", "formula").row(0)
+    ('I.1.1', 'natural_gas', 'CO2', '41.2069647 ktoe x 11630000 kWh/ktoe x 0.18282 kg/kWh x 1 CO2e = 87614.10825 t')
+    """
     import polars as pl
 
-    file = Path(path)
-    if file.suffix.lower() in {".xlsx", ".xls", ".xlsm", ".xlsb"}:
-        try:
-            raw = pl.read_excel(file, sheet_name=sheet, infer_schema_length=0) if sheet else pl.read_excel(
-                file, infer_schema_length=0
-            )  # fmt: skip
-        except ModuleNotFoundError:
-            raise SchemaError(
-                f"{file.name} is an Excel workbook, and the package that reads one (fastexcel) is not installed. Save "
-                "the sheet as CSV (UTF-8) and give that file."
-            ) from None
-        raw = raw.with_columns(pl.all().cast(pl.String)).with_row_index("activity_row", offset=2)
-    else:
-        lines = _decoded(file).splitlines()
-        kept = [(i, line) for i, line in enumerate(lines, 1) if line.strip(" ,;\t\r") and not line.startswith("#")]
-        if not kept:
-            raise SchemaError(f"{file.name} has no line of headings. Begin from citylab.carbon.inventory.template().")
-        text = "\n".join(line for _, line in kept)
-        raw = pl.read_csv(io.StringIO(text), infer_schema_length=0, truncate_ragged_lines=False)
-        raw = raw.with_columns(pl.Series("activity_row", [i for i, _ in kept[1:]][: raw.height], dtype=pl.UInt32))
-    names = _headings()
-    given = [c for c in raw.columns if c != "activity_row"]
-    unknown = [c for c in given if c.strip() not in names]
-    if unknown:
-        raise SchemaError(
-            f"{file.name} has headings that are not of an activity table: {', '.join(map(repr, unknown))}. Known are "
-            f"{', '.join(dict.fromkeys(names.values()))} and their Chinese names."
-        )
-    table = raw.rename({c: names[c.strip()] for c in given})
-    blank = [pl.col(c).str.strip_chars().replace("", None) for c in table.columns if c != "activity_row"]
-    table = table.with_columns(*blank, pl.col("activity_row").cast(pl.Int64))
-    return _typed(table, file.name) if _check else table
-
-
-def _decoded(file: Path) -> str:
-    raw = file.read_bytes()
-    for encoding in _ENCODINGS:
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise SchemaError(f"{file.name} is neither UTF-8 nor GB 18030. Save it as CSV (UTF-8).")
-
-
-def _typed(table: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Return the table with numbers as numbers, or tell which lines hold something else."""
-    import polars as pl
-
-    kinds = {"year": pl.Int64, "scope": pl.Int64, "activity": pl.Float64, "uncertainty_pct": pl.Float64}
-    wrong: list[str] = []
-    for column, kind in kinds.items():
-        if column not in table.columns:
-            continue
-        cast = table[column].cast(kind, strict=False)
-        bad = table.filter(cast.is_null() & table[column].is_not_null())
-        wrong += [f"row {r['activity_row']}: {column} is {r[column]!r}" for r in bad.iter_rows(named=True)]
-        table = table.with_columns(cast)
-    if wrong:
-        raise _told(wrong, f"{name} holds text where numbers belong (write 1234.5, no thousands separator)")
-    return table
-
-
-def _told(wrong: Sequence[str], head: str) -> DataError:
-    more = f" ... and {len(wrong) - SHOWN_ERRORS} more" if len(wrong) > SHOWN_ERRORS else ""
-    return DataError(f"{head}: " + "; ".join(wrong[:SHOWN_ERRORS]) + more + ".")
+    folder = settings.datasets_dir() / "templates"
+    factors = pl.read_csv(folder / "example_city_lincoln_2021_factors.csv", comment_prefix="#")
+    return read_activity(folder / "example_city_lincoln_2021.csv"), factors
 
 
 # ------------------------------------------------------------------------------------------------------- checks
@@ -412,7 +394,7 @@ def _entries(activity: pl.DataFrame, own_kinds: set[str]) -> list[_Entry]:
     if len(wrong) == 1 and strange is not None:
         raise UnknownNameError(wrong[0] + ".")
     if wrong:
-        raise _told(wrong, f"{len(wrong)} of {table.height} rows of the activity table cannot be used")
+        raise sheets.bad_rows(wrong, f"{len(wrong)} of {table.height} rows of the activity table cannot be used")
     _check_twice(entries)
     _check_levels(entries)
     _check_elsewhere(entries)
@@ -429,7 +411,9 @@ def _finite(value: Any, name: str) -> float | None:
     if not isfinite(number):
         raise DataError(f"{name} is {number}; leave it empty and give a notation key if it is not known")
     if number < 0:
-        raise DataError(f"{name} is {number}, but cannot be negative (removals are lines of their own)")
+        raise DataError(
+            f"{name} is {number}, but cannot be negative (removals are lines of their own: citylab.carbon.sinks)"
+        )
     return number
 
 
@@ -573,10 +557,17 @@ def check_additive(rows: pl.DataFrame) -> None:
         _Entry(i, r["place"], r["year"], r["gpc_ref"], r["scope"], "", 0.0, "", "", "", "", None)
         for i, r in enumerate(valued.unique(_GPC_KEY, maintain_order=True).iter_rows(named=True), 1)
     )  # fmt: skip
-    _check_one_sum(valued)
+    check_one_sum(valued)
 
 
-def _check_one_sum(rows: pl.DataFrame) -> None:
+def check_one_sum(rows: pl.DataFrame) -> None:
+    """Make sure that rows with ``place`` and ``year`` are of one year and of places that do not overlap.
+
+    Raises
+    ------
+    OverlapError
+        Several years, or places that share territory.
+    """
     years = rows["year"].unique().sort().to_list()
     if len(years) > 1:
         raise OverlapError(f"One total over {len(years)} years ({years[0]} to {years[-1]}). Choose a year.")
@@ -816,7 +807,7 @@ def selection(result: Inventory, total: str | Mapping[str, Any]) -> pl.DataFrame
     rows = with_sectors(result.rows).filter(pl.col("co2e_t").is_not_null())
     if isinstance(total, str):
         if total in BOUNDARIES:
-            rows = rows.filter(_in_total(total))
+            rows = rows.filter(in_total(total))
         else:
             refs = gpc_table()["gpc_ref"].unique().to_list()
             if total not in refs:
@@ -1007,7 +998,7 @@ def from_published(
     _check_totals(table, cells)
     text = f"{source}: "
     rows = cells.with_columns(
-        gas=pl.lit("CO2"), gwp=pl.lit(1.0), co2e_t=pl.col("emission_t"), in_total=_in_total(boundary),
+        gas=pl.lit("CO2"), gwp=pl.lit(1.0), co2e_t=pl.col("emission_t"), in_total=in_total(boundary),
         source=pl.lit(text) + pl.col("sector"),
     ).with_row_index("activity_row", offset=1)  # fmt: skip
     have = [pl.col(c).cast(t) if c in rows.columns else pl.lit(None, dtype=t).alias(c) for c, t in _schema().items()]

@@ -322,6 +322,109 @@ def _multipliers(inputs: Sequence[_Input], streams: Sequence[np.random.Generator
     return out
 
 
+def draw_numbers(
+    value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, *, keys: Sequence[str], n: int, seed: int,
+    can_be_negative: bool = False,
+) -> _Array:  # fmt: skip
+    """Return draws of uncertain numbers, by the rule of :func:`monte_carlo`.
+
+    Parameters
+    ----------
+    value, low, high
+        Numbers with the bounds of their 95 % intervals.
+    keys
+        What each number is. Equal keys err together: they have the same draws, apart from their own value and width.
+    n, seed
+        Draws and seed; a number's draws depend on the seed and its key only.
+    can_be_negative
+        Normal and not cut at 0, for numbers whose interval may cross 0 (a soil that may take up or lose carbon).
+
+    Returns
+    -------
+    numpy.ndarray
+        One row per number, one column per draw, in the unit of ``value``; each row has the value as its mean (bar the
+        cut at 0, and the noise of the draws).
+
+    Raises
+    ------
+    DataError
+        A number is not finite, lies outside its own interval, or is 0 with an interval around it that has no share.
+    RangeError
+        Too few draws, or a negative seed.
+
+    Examples
+    --------
+    >>> drawn = draw_numbers([10.0], [8.0], [12.0], keys=["power"], n=10_000, seed=1)
+    >>> drawn.shape, round(float(drawn.mean()), 1)
+    ((1, 10000), 10.0)
+    """
+    import numpy as np
+
+    _need_draws(n, seed)
+    v, lo, hi = (np.atleast_1d(np.asarray(x, dtype=np.float64)) for x in (value, low, high))
+    out = np.empty((len(v), n))
+    for i, (key, one, down, up) in enumerate(zip(keys, v.tolist(), lo.tolist(), hi.tolist(), strict=True)):
+        if not np.isfinite([one, down, up]).all() or not down <= one <= up:
+            raise DataError(
+                f"{key} is {one} with a 95 % interval of {down} to {up}. Give finite bounds around the value."
+            )
+        if can_be_negative:
+            half = (up - down) / 2
+            out[i] = one + half / _z(INPUT_LEVEL) * _stream(seed, key).standard_normal(n)
+        elif one == 0:
+            if up > 0:
+                raise DataError(
+                    f"{key} is 0 with an upper bound of {up}: a share of 0 is no interval. Give the middle."
+                )
+            out[i] = 0.0
+        else:
+            if down < 0:
+                raise DataError(f"{key} has a lower bound of {down}, but cannot be negative.")
+            made = _input(key, "number", key, (one - down) / one, (up - one) / one)
+            out[i] = one * _multipliers([made], [_stream(seed, key)], n)[0]
+    return out
+
+
+def bounds(draws: _Array, *, level: float = 0.95) -> tuple[_Array, _Array]:
+    """Return the bounds of the percentile interval of each row of draws.
+
+    Parameters
+    ----------
+    draws
+        One row per number, one column per draw.
+    level
+        Level of the interval.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper bounds, one per row.
+
+    Raises
+    ------
+    RangeError
+        No level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = bounds(np.arange(1.0, 600.0)[None, :])
+    >>> float(low[0]), float(high[0])
+    (16.0, 584.0)
+    """
+    from citylab.stats.bootstrap import interval
+
+    _z(level)
+    return interval(draws.T, level=level)
+
+
+def _need_draws(n: int, seed: int) -> None:
+    if n < _MIN_DRAWS:
+        raise RangeError(f"n is {n}; an interval needs at least {_MIN_DRAWS} draws, the IPCC names 10,000.")
+    if seed < 0:
+        raise RangeError(f"seed is {seed}; a seed is a whole number, 0 or more.")
+
+
 def simulate(
     inventory: Inventory, *, n: int = 10_000, seed: int, by: str | Sequence[str] = (),
     activity_pct: float | None = None, factor_pct: float | None = None, correlated: Collection[Shared] = SHARED,
@@ -338,10 +441,7 @@ def simulate(
     """
     import numpy as np
 
-    if n < _MIN_DRAWS:
-        raise RangeError(f"n is {n}; an interval needs at least {_MIN_DRAWS} draws, the IPCC names 10,000.")
-    if seed < 0:
-        raise RangeError(f"seed is {seed}; a seed is a whole number, 0 or more.")
+    _need_draws(n, seed)
     if block is not None and block < 1:
         raise RangeError(f"block is {block}; it is the number of draws made at once, 1 or more.")
     model = _model(

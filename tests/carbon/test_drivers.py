@@ -228,6 +228,42 @@ def test_levels_nest_so_that_their_shares_multiply_to_the_part():
     assert effect["ef"] == 0
 
 
+DEEP = ["district", "sector", "fuel"]
+FIVE = ["tj_total", "district_share", "sector_share", "fuel_share", "ef"]
+
+
+@given(st.lists(POSITIVE | st.just(0.0), min_size=24, max_size=24), st.booleans(), st.sampled_from(["x", "y"]))
+@settings(max_examples=25, deadline=None)
+def test_three_levels_leave_no_residual_in_either_form_chained_or_not(amounts: list[float], chained: bool, worst: str):
+    cells = list(itertools.product((0, 1, 2), "pq", "ab", "xy"))
+    rows = [(*cell, v) for cell, v in zip(cells, amounts, strict=True)]
+    rows = [(*r[:4], r[4] + 1.0) if r[1:4] == ("p", "a", worst) else r for r in rows]  # some energy in every year
+    frame = pl.DataFrame(rows, schema=["year", *DEEP, "tj"], orient="row").with_columns(
+        pl.col("fuel").replace_strict(EF, return_dtype=pl.Float64).alias("ef")
+    )
+    told = structure(frame.with_columns(co2_t=pl.col("tj") * pl.col("ef")), "tj", levels=DEEP)
+    totals = dict(told.group_by("year").agg(pl.col("co2_t").sum()).iter_rows())
+    added = lmdi(told, "co2_t", FIVE, by=DEEP, chained=chained).filter(pl.col("to") == 2)
+    assert added["factor"].to_list() == FIVE
+    assert added["cumulative"].sum() == pytest.approx(totals[2] - totals[0], rel=1e-9, abs=1e-9 * max(totals.values()))
+    times = lmdi(told, "co2_t", FIVE, by=DEEP, chained=chained, form="multiplicative").filter(pl.col("to") == 2)
+    assert math.prod(times["cumulative"]) == pytest.approx(totals[2] / totals[0], rel=1e-7)
+
+
+def test_the_chain_and_the_ends_part_a_return_differently_though_both_add_up():
+    # Out and back: the ends see no change at all, the chain sees what happened on the way.
+    there = pl.DataFrame({"year": [0, 1, 2], "v": [6.0, 8.0, 6.0], "x": [2.0, 4.0, 3.0], "y": [3.0, 2.0, 2.0]})
+    chain = lmdi(there, "v", ["x", "y"]).filter(pl.col("to") == 2)
+    ends = lmdi(there, "v", ["x", "y"], chained=False)
+    assert chain["cumulative"].sum() == pytest.approx(0, abs=1e-12)
+    assert ends["effect"].sum() == pytest.approx(0, abs=1e-12)
+    # ends: L(6, 6) ln(3/2) = 6 ln 1.5; chain: L(8, 6) (ln 2 + ln(3/4)) = 2 / ln(4/3) x ln 1.5
+    assert effects(ends)["x"] == pytest.approx(6 * math.log(1.5))
+    assert dict(chain.select("factor", "cumulative").iter_rows())["x"] == pytest.approx(
+        2 / math.log(4 / 3) * math.log(1.5)
+    )
+
+
 def test_a_sector_that_appears_puts_all_of_it_on_the_shift_between_sectors():
     rows = [(0, "a", "x", 4.0), (0, "b", "x", 0.0), (0, "b", "y", 0.0)]
     told = energy([*rows, (1, "a", "x", 4.0), (1, "b", "x", 1.0), (1, "b", "y", 3.0)])

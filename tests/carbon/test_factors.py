@@ -180,6 +180,29 @@ def test_market_based_is_the_residual_mix_and_exists_for_2023_only():
         factor("electricity", year=2022, place="北京", basis="market")
 
 
+@pytest.mark.parametrize("year", [2021, 2022, 2024, 2025])
+def test_a_year_without_a_residual_mix_is_refused_with_the_ways_out(year: int):
+    with pytest.raises(FactorYearError, match=rf"for {year}; declared is 2023.*factors= with fuel 'electricity'"):
+        factor("electricity", year=year, place="北京", basis="market")
+    own_mix = own(fuel="电力", value=0.6, unit="t/MWh", year=year)
+    one = factor("electricity", year=year, place="北京", basis="market", table=own_mix)
+    assert (one.value, one.series, one.valid_from) == (0.6, "own", year)
+
+
+def test_contracts_hold_from_the_start_of_their_trade_on():
+    assert factor("green_electricity", year=2025, place="北京", basis="market").value == 0
+    with pytest.raises(FactorYearError, match="Before green electricity was traded"):
+        factor("green_electricity", year=2019, place="北京", basis="market")
+
+
+def test_the_residual_mix_lies_above_the_average_of_its_year_and_below_fossil_power():
+    mean, residual, fossil = (
+        factor("electricity", year=2023, place="中国", series=s).value
+        for s in ("mee-nbs", "mee-nbs-residual", "mee-nbs-fossil")
+    )
+    assert mean < residual < fossil
+
+
 def test_green_electricity_is_grid_electricity_where_the_place_counts(grid: pl.LazyFrame):
     one = factor("green_electricity", year=2022, place="北京", grid=grid)
     assert (one.kind, one.value) == ("green_electricity", 0.5580)

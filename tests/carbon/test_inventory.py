@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from citylab import catalog, settings, tables
 from citylab.carbon import inventory as inv
+from citylab.carbon import sheets
 from citylab.carbon.inventory import check_additive, from_published, inventory, read_activity, template, unfold
 from citylab.errors import (
     DataError,
@@ -251,11 +253,21 @@ def test_what_is_said_nothing_of_is_listed_as_not_estimated():
     assert dict(keys.select("gpc_ref", "notation_key").iter_rows()) == {"I.2.1": "NO", "I.3.1": "IE", "I.5.1": "C"}
 
 
+def test_an_incomplete_inventory_names_what_is_missing_in_both_languages():
+    done = inventory(sheet({}, keyed("I.2.1", "NO")))
+    text = {lang: done.text(lang) for lang in ("en", "zh")}  # type: ignore[arg-type]
+    assert "30 rows not estimated (NE)" in text["en"] and "30 项未估算（NE）" in text["zh"]
+    assert "not estimated (NE): II.1.1 On-road transport, fuel burnt" in text["en"]
+    assert "未估算（NE）: II.1.1" in text["zh"]
+    assert ": I.2.1 " not in text["en"], "what does not occur is not missing"
+    assert text["en"].count("not estimated (NE):") == done.totals()["ne_count"].item()
+
+
 def test_the_template_lists_every_row_and_makes_an_inventory_of_nothing():
     done = inventory(template(place="北京", year=2022), boundary="BASIC+")
     assert done.total() == 0
     assert set(done.not_estimated()["gpc_ref"]) == {r["gpc_ref"] for r in ALL_REFS if r["in_basic_plus"]}
-    assert template().columns == tables.read("carbon_activity_columns")["column"].to_list()
+    assert template().columns == sheets.columns("city_activity")["column"].to_list()
 
 
 def test_an_edition_without_methane_lists_it_as_not_estimated():
@@ -437,13 +449,67 @@ def test_unknown_headings_and_workbooks_without_a_reader_are_told(tmp_path: Path
         read_activity(tmp_path / "empty.csv")
 
 
-def test_a_workbook_is_read_or_its_reader_is_asked_for(tmp_path: Path):
+def test_a_workbook_without_its_reader_asks_for_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ours.xlsx").write_bytes(b"PK")
-    try:
-        import fastexcel  # noqa: F401
-    except ModuleNotFoundError:
-        with pytest.raises(SchemaError, match="Save the sheet as CSV"):
-            read_activity(tmp_path / "ours.xlsx")
+    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    with pytest.raises(SchemaError, match="Save the sheet as CSV"):
+        read_activity(tmp_path / "ours.xlsx")
+
+
+# -- a real small city
+
+
+def printed_factor(mirror: Path, fuel: str) -> float:
+    """What the UK publishes as kg CO2e per kWh of gross heat value in 2021, all gases together."""
+    raw = pl.read_csv(
+        mirror / "uk-ghg-conversion-factors" / "uk_ghg_conversion_factors_2021.csv.gz", infer_schema_length=0
+    ).filter(pl.col("emission_target_formula") == "CO2e")
+    if fuel == "electricity":
+        rows = raw.filter(pl.col("Scope") == "Scope2", pl.col("Level 2") == "Electricity generated")
+    else:
+        rows = raw.filter(
+            pl.col("Scope") == "Scope1", pl.col("Level 3") == fuel, pl.col("UOM") == "kWh (Gross CV)"
+        )  # fmt: skip
+    return float(rows["GHG Conversion Factor 2021"].unique().item())
+
+
+def test_lincoln_unfolds_into_the_amounts_and_factors_of_its_publishers(mirror: Path):
+    activity, own = inv.example_city()
+    done = inventory(activity, factors=own, gwp="AR4")
+    # ktoe as published x 11.63 GWh x the UK's own CO2e factor, which is printed to five decimals
+    published = {
+        ("I.1.1", "natural_gas"): (41.206964704361, "Natural gas"),
+        ("I.1.1", "domestic coal"): (0.154378026723862, "Coal (domestic)"),
+        ("I.1.1", "burning oil"): (0.223274022340775, "Burning oil"),
+        ("I.1.2", "electricity"): (11.3800311232064, "electricity"),
+        ("I.2.1", "natural_gas"): (27.8911482334547, "Natural gas"),
+        ("I.2.1", "diesel"): (5.26866919919849, "Gas oil"),
+        ("I.2.2", "electricity"): (19.5660355781955, "electricity"),
+    }
+    told = {
+        (ref, fuel): t
+        for ref, fuel, t in unfold(done).group_by("gpc_ref", "fuel").agg(pl.col("co2e_t").sum()).iter_rows()
+    }
+    for key, (ktoe, name) in published.items():
+        assert told.pop(key) == pytest.approx(ktoe * 11.63e3 * printed_factor(mirror, name), rel=1e-4), key
+    # Smokeless fuel has no factor there; the file takes that of domestic coal and says so.
+    assert told == {
+        ("I.1.1", "manufactured solid fuel"): pytest.approx(
+            0.131336733698845 * 11.63e3 * printed_factor(mirror, "Coal (domestic)"), rel=1e-4
+        )
+    }
+    assert unfold(done)["co2e_t"].sum() == pytest.approx(done.total(), rel=1e-12)
+
+
+def test_lincoln_says_what_it_lacks_and_never_looks_whole():
+    activity, own = inv.example_city()
+    done = inventory(activity, factors=own, gwp="AR4")
+    missing = set(done.not_estimated()["gpc_ref"])
+    assert {"II.1.1", "II.2.1", "III.1.1", "I.5.1", "II.4.1"} <= missing
+    assert not {"I.1.1", "I.2.1", "I.3.1", "I.3.2"} & missing
+    assert done.totals()["ne_count"].item() == len(missing)
+    assert (activity["source"].is_not_null() | (activity["notation_key"] == "NE")).all()
+    assert set(own["mark"]) == {"secondary"}
 
 
 # -- published inventories

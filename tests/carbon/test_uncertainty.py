@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from citylab.carbon.inventory import Inventory, from_published, inventory
-from citylab.carbon.uncertainty import contributions, monte_carlo, propagate, simulate
+from citylab.carbon.uncertainty import bounds, contributions, draw_numbers, monte_carlo, propagate, simulate
 from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
 
 Z = 1.959963984540054
@@ -265,3 +265,48 @@ def test_results_name_method_draws_seed_and_edition():
         "method": "IPCC approach 2", "draw_count": 200, "seed": 11, "gwp_set": "AR5", "boundary": "BASIC",
         "edition": "ipcc-2006", "level": 0.95,
     }  # fmt: skip
+
+
+# -- numbers of one's own
+
+
+def test_numbers_are_drawn_by_the_rule_of_the_inventory():
+    rows = draw_numbers([10.0, 10.0, 0.0], [9.0, 3.0, 0.0], [11.0, 30.0, 0.0], keys=["a", "b", "c"], n=50_000, seed=1)
+    assert rows.mean(axis=1) == pytest.approx([10, 10, 0], rel=0.02)
+    low, high = np.percentile(rows, [2.5, 97.5], axis=1)
+    assert (low[0], high[0]) == pytest.approx((9, 11), rel=0.01)  # even and narrow: normal
+    assert high[1] / low[1] == pytest.approx(10, rel=0.05)  # skewed: lognormal with the ratio of its bounds
+    assert (rows >= 0).all() and not rows[2].any()
+
+
+def test_equal_keys_err_together_and_others_apart():
+    a, b, c = draw_numbers([1.0, 5.0, 1.0], [0.9, 4.5, 0.9], [1.1, 5.5, 1.1], keys=["x", "x", "y"], n=20_000, seed=2)
+    assert np.corrcoef(a, b)[0, 1] == pytest.approx(1)
+    assert abs(np.corrcoef(a, c)[0, 1]) < 0.03
+    assert a == pytest.approx(draw_numbers([1.0], [0.9], [1.1], keys=["x"], n=20_000, seed=2)[0])
+
+
+def test_a_number_whose_interval_crosses_zero_is_not_cut_there():
+    rows = draw_numbers([0.5], [-0.5], [1.5], keys=["soil"], n=50_000, seed=3, can_be_negative=True)
+    assert (rows < 0).mean() == pytest.approx(0.1635, abs=0.01)  # normal: P(z < -0.5 x 1.96)
+    assert rows.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        ((1.0, 1.2, 1.5), "around the value"),
+        ((float("nan"), 0.0, 1.0), "finite bounds"),
+        ((0.0, 0.0, 1.0), "a share of 0 is no interval"),
+        ((0.5, -0.5, 1.5), "cannot be negative"),
+    ],
+)
+def test_a_number_outside_its_own_interval_is_refused(number: tuple[float, float, float], message: str):
+    with pytest.raises(DataError, match=message):
+        draw_numbers(*([x] for x in number), keys=["k"], n=100, seed=1)
+
+
+def test_a_level_that_is_none_is_refused():
+    for level in (0.0, 1.0, 95.0):
+        with pytest.raises(RangeError, match="a level lies between 0 and 1"):
+            bounds(np.ones((1, 100)), level=level)
