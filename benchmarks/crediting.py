@@ -1,6 +1,6 @@
 """Crediting of trips: ours, a row-by-row calculator in Python, and a plain pandas version, on the same synthetic trips.
 
-All three apply the same declared limits: area, dates, times, distance, speed, evidence, replays, overlaps, daily caps.
+All three apply the same declared limits: area, dates, times, distance, speed, proof, replays, overlaps, daily caps.
 ``--large`` credits ten million trips from Parquet to Parquet, here and on two Dask workers.
 """
 
@@ -47,7 +47,7 @@ def trips(n: int, *, seed: int = 0, trips_each: int = 4) -> pl.DataFrame:
             "start_local": start,
             "end_local": start + (hours * 3.6e6).astype("timedelta64[ms]"),
             "distance_km": km,
-            "evidence": np.where(np.isin(act, ["bus", "metro"]), "transit_card", "nav_trace"),
+            "proof": np.where(np.isin(act, ["bus", "metro"]), "transit_card", "nav_trace"),
             "start_adcode": ends[0],
             "end_adcode": ends[1],
         }
@@ -69,7 +69,7 @@ def trips(n: int, *, seed: int = 0, trips_each: int = 4) -> pl.DataFrame:
         .when(pl.Series(fault == 5))
         .then(-pl.col("distance_km"))
         .otherwise("distance_km"),
-        evidence=pl.when(pl.Series(fault == 6)).then(pl.lit("word")).otherwise("evidence"),
+        proof=pl.when(pl.Series(fault == 6)).then(pl.lit("word")).otherwise("proof"),
     )
 
 
@@ -87,7 +87,7 @@ def _limits(m: Methodology) -> dict[str, dict[str, Any]]:
             "min": act.min_distance_km.value if act.min_distance_km else None,
             "max": act.max_distance_km.value if act.max_distance_km else None,
             "speed": act.max_speed_kmh.value if act.max_speed_kmh else None,
-            "evidence": set(act.evidence),
+            "proof": set(act.proof),
         }
         for name, act in m.acts.items()
     }
@@ -123,7 +123,7 @@ def _alone(trip: dict[str, Any], limit: dict[str, Any] | None, m: Methodology, a
         (trip["end_local"] - trip["start_local"]).total_seconds() / 3600
     ):
         return "too_fast"
-    return None if trip["evidence"] in limit["evidence"] else "no_evidence"
+    return None if trip["proof"] in limit["proof"] else "no_proof"
 
 
 def row_by_row(frame: pl.DataFrame, *, name: str = METHODOLOGY, asof: dt.date = ASOF) -> pl.DataFrame:
@@ -180,7 +180,7 @@ def pandas_plain(frame: pl.DataFrame) -> pl.DataFrame:
     import pandas as pd
 
     m = methodology(METHODOLOGY)
-    limits = pd.DataFrame(_limits(m)).T.drop(columns="evidence").astype(float)
+    limits = pd.DataFrame(_limits(m)).T.drop(columns="proof").astype(float)
     df = (
         frame.to_pandas()
         .reset_index(names="row")
@@ -195,7 +195,7 @@ def pandas_plain(frame: pl.DataFrame) -> pl.DataFrame:
     )
     proof = pd.Series(False, index=df.index)
     for name, act in m.acts.items():
-        proof |= (df.act == name) & df.evidence.isin(act.evidence)
+        proof |= (df.act == name) & df.proof.isin(act.proof)
     hours = (df.end_local - df.start_local).dt.total_seconds() / 3600
     for reason, wrong in (
         ("unknown_act", ~known),
@@ -208,7 +208,7 @@ def pandas_plain(frame: pl.DataFrame) -> pl.DataFrame:
         ("absurd_quantity", df.distance_km > df["max"]),
         ("too_short", df.distance_km < df["min"]),
         ("too_fast", df.distance_km > df.speed * hours),
-        ("no_evidence", ~proof),
+        ("no_proof", ~proof),
     ):
         df.loc[wrong & df.reason.isna(), "reason"] = reason
     df = df.sort_values(["account", "start_local", "row"])

@@ -16,7 +16,7 @@ SUFFIXES = {
     "_ugm3": "µg/m³", "_mgm3": "mg/m³", "_pct": "%", "_share": "1", "_deg": "°", "_m": "m", "_km2": "km²", "_c": "°C",
     "_hpa": "hPa", "_mm": "mm", "_ms": "m/s", "_t": "t", "_per_capita_t": "t/person", "_co2e_t": "t CO2e",
     "_kgco2_kwh": "kg CO2/kWh", "_cny": "CNY", "_twh": "TWh", "_persons": "persons", "_m2s2": "m² s⁻²",
-    "_usd2011": "int-$ 2011", "_kwh": "kWh", "_h": "h",
+    "_usd2011": "int-$ 2011", "_kwh": "kWh", "_h": "h", "_cny_t": "CNY/t", "_km": "km",
 }  # fmt: skip
 # A limit has the unit of the concentration that it stands beside, whose name says it.
 UNIT_ELSEWHERE = ("_limit",)

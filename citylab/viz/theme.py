@@ -30,6 +30,14 @@ COLOURS = {
     "ground_transport": OKABE_ITO["sky"],
     "residential": OKABE_ITO["green"],
     "aviation": OKABE_ITO["yellow"],
+    # modes of travel and their credits
+    "walk": OKABE_ITO["green"],
+    "cycle": OKABE_ITO["sky"],
+    "bus": OKABE_ITO["orange"],
+    "metro": OKABE_ITO["blue"],
+    "car": OKABE_ITO["black"],
+    "reduction_co2_kg": OKABE_ITO["green"],
+    "credit_co2_kg": OKABE_ITO["green"],
     # roles
     "selected": OKABE_ITO["vermilion"],
     "reference": "#767676",

@@ -23,7 +23,7 @@ TRIP_COLUMNS = {
     "start_local": "when it began, wall clock",
     "end_local": "when it ended, wall clock",
     "distance_km": "length of the trip",
-    "evidence": "what proves the mode",
+    "proof": "what proves the mode",
     "start_adcode": "district where it began",
     "end_adcode": "district where it ended",
 }
@@ -33,7 +33,7 @@ METERED_COLUMNS = {
     "act": "kind of act, as the methodology names it",
     "date_local": "day, or last day of the bill",
     "adcode": "district",
-    "evidence": "what proves it",
+    "proof": "what proves it",
 }
 OPTIONAL_COLUMNS = {
     "is_consenting": "false where the account has not agreed to the use of its data",
@@ -176,9 +176,9 @@ def _outside(m: Methodology, *columns: str) -> pl.Expr:
     return ~pl.all_horizontal(here).fill_null(False)
 
 
-def _no_evidence(m: Methodology) -> pl.Expr:
+def _no_proof(m: Methodology) -> pl.Expr:
     accepted = pl.any_horizontal(
-        (pl.col("act") == name) & pl.col("evidence").is_in(list(act.evidence)) for name, act in m.acts.items()
+        (pl.col("act") == name) & pl.col("proof").is_in(list(act.proof)) for name, act in m.acts.items()
     )
     return ~accepted.fill_null(False)
 
@@ -193,7 +193,7 @@ def _row_reasons(m: Methodology, day: pl.Expr, asof: dt.date, schema: pl.Schema)
     needed = TRIP_COLUMNS if travel else METERED_COLUMNS
     amounts = sorted({getattr(a, side).quantity for a in m.acts.values() for side in ("baseline", "project")})
     # An empty place or proof has a reason of its own.
-    always = [c for c in needed if c not in {"evidence", "adcode", "start_adcode", "end_adcode"}]
+    always = [c for c in needed if c not in {"proof", "adcode", "start_adcode", "end_adcode"}]
     missing = pl.any_horizontal(pl.col(c).is_null() for c in always)
     given = [pl.col(c).is_null() | _not_a_number(c) for c in (["distance_km"] if travel else amounts) if c in schema]
     base, project = pl.col("_q_base"), pl.col("_q_project")
@@ -225,7 +225,7 @@ def _row_reasons(m: Methodology, day: pl.Expr, asof: dt.date, schema: pl.Schema)
             ("negative_quantity", (base < 0) | (project < 0) | ((base == 0) & (project == 0))),
             ("absurd_quantity", pl.max_horizontal(base, project) > pl.col("_max_quantity")),
         ]
-    reasons.append(("no_evidence", _no_evidence(m)))
+    reasons.append(("no_proof", _no_proof(m)))
     if "is_consenting" in schema:
         reasons.append(("no_consent", ~pl.col("is_consenting").fill_null(False)))
     if "purpose" in schema and m.induced_purposes:
@@ -290,8 +290,8 @@ def credit(
     ----------
     activities
         One row per activity. Trips (``kind: travel``): ``activity_id``, ``account``, ``act`` (mode), ``start_local``,
-        ``end_local`` (wall clock), ``distance_km``, ``evidence``, ``start_adcode``, ``end_adcode``. Metered acts:
-        ``activity_id``, ``account``, ``act``, ``date_local``, ``adcode``, ``evidence`` and the amounts that the
+        ``end_local`` (wall clock), ``distance_km``, ``proof``, ``start_adcode``, ``end_adcode``. Metered acts:
+        ``activity_id``, ``account``, ``act``, ``date_local``, ``adcode``, ``proof`` and the amounts that the
         methodology measures. Optional: ``is_consenting``, ``claimed_under``, ``purpose``, ``replaced_mode``.
     methodology
         Id of a methodology, or one of your own (a file or :class:`~.methodologies.Methodology`).
@@ -337,7 +337,7 @@ def credit(
     >>> from datetime import date, datetime
     >>> trip = pl.DataFrame({
     ...     "activity_id": ["t1"], "account": ["a"], "act": ["metro"], "start_local": [datetime(2024, 10, 8, 8)],
-    ...     "end_local": [datetime(2024, 10, 8, 8, 20)], "distance_km": [6.5], "evidence": ["transit_card"],
+    ...     "end_local": [datetime(2024, 10, 8, 8, 20)], "distance_km": [6.5], "proof": ["transit_card"],
     ...     "start_adcode": ["110108"], "end_adcode": ["110102"]})
     >>> done = credit(trip, methodology="beijing-travel-2024", asof=date(2024, 12, 31))
     >>> round(done["credit_co2_kg"].item(), 6), done["factor_mark"].item()
@@ -386,7 +386,7 @@ def _credited(
 def _as_text(lf: pl.LazyFrame, schema: pl.Schema, *, travel: bool) -> pl.LazyFrame:
     """Make text of columns that hold codes; a column of numbers is refused, because 010 and 10 are two codes."""
     places = ("start_adcode", "end_adcode") if travel else ("adcode",)
-    texts = [c for c in ("act", "evidence", "purpose", "claimed_under", "replaced_mode", *places) if c in schema]
+    texts = [c for c in ("act", "proof", "purpose", "claimed_under", "replaced_mode", *places) if c in schema]
     wrong = {c: schema[c] for c in texts if schema[c].is_numeric() or schema[c].is_temporal()}
     if wrong:
         told = ", ".join(f"{c!r} is {dtype}" for c, dtype in wrong.items())
@@ -493,7 +493,7 @@ def credit_to(
     target = Path(target)
     m = named(methodology)
     kept = [*activities.collect_schema().names(), *CREDIT_COLUMNS]
-    repeated = {"act", "evidence", "start_adcode", "end_adcode", "adcode", *CREDIT_COLUMNS[-5:]}
+    repeated = {"act", "proof", "start_adcode", "end_adcode", "adcode", *CREDIT_COLUMNS[-5:]}
     with files.written_whole(target) as whole:
         writer = None
         try:

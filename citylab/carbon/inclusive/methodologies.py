@@ -77,7 +77,7 @@ class Act(_Strict):
     title: Text
     baseline: Factor
     project: Factor
-    evidence: tuple[str, ...] = Field(min_length=1)
+    proof: tuple[str, ...] = Field(min_length=1)
     min_distance_km: Threshold | None = None
     max_distance_km: Threshold | None = None
     max_speed_kmh: Threshold | None = None

@@ -23,12 +23,12 @@ from citylab.errors import RangeError, SchemaError, UnknownNameError
 DAY = dt.datetime(2024, 10, 8, 8)
 TRIP = {
     "activity_id": "t1", "account": "a", "act": "metro", "start_local": DAY,
-    "end_local": DAY + dt.timedelta(minutes=20), "distance_km": 6.5, "evidence": "transit_card",
+    "end_local": DAY + dt.timedelta(minutes=20), "distance_km": 6.5, "proof": "transit_card",
     "start_adcode": "110108", "end_adcode": "110102",
 }  # fmt: skip
 METERED = {
     "activity_id": "m1", "account": "a", "act": "pv_generation", "date_local": dt.date(2022, 6, 1), "adcode": "110108",
-    "evidence": "meter", "electricity_kwh": 10.0,
+    "proof": "meter", "electricity_kwh": 10.0,
 }  # fmt: skip
 GRID = pl.DataFrame(
     {"grid_level": ["province"], "grid_name_zh": ["北京"], "grid_name_en": ["Beijing"], "year": [2022],
@@ -51,7 +51,7 @@ def of_trips(activities: pl.DataFrame, **options: Any) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("act", "km", "evidence", "minutes", "kg"),
+    ("act", "km", "proof", "minutes", "kg"),
     [
         ("metro", 6.5, "transit_card", 20, 0.468),  # (0.104 - 0.032) x 6.5
         ("bus", 4.0, "qr_code", 20, 0.208),  # (0.104 - 0.052) x 4
@@ -59,9 +59,9 @@ def of_trips(activities: pl.DataFrame, **options: Any) -> pl.DataFrame:
         ("walk", 1.5, "nav_trace", 20, 0.156),  # 0.104 x 1.5
     ],
 )
-def test_a_trip_earns_what_the_formula_says(act: str, km: float, evidence: str, minutes: int, kg: float) -> None:
+def test_a_trip_earns_what_the_formula_says(act: str, km: float, proof: str, minutes: int, kg: float) -> None:
     end = DAY + dt.timedelta(minutes=minutes)
-    done = of_trips(frame({"act": act, "distance_km": km, "evidence": evidence, "end_local": end}))
+    done = of_trips(frame({"act": act, "distance_km": km, "proof": proof, "end_local": end}))
     assert done["credit_co2_kg"].item() == pytest.approx(kg, abs=1e-9)
     assert done["baseline_co2_kg"].item() == pytest.approx(0.104 * km, abs=1e-9)
     assert done["is_eligible"].item() is True
@@ -105,13 +105,13 @@ def test_a_discount_is_taken_off_and_a_rise_earns_nothing() -> None:
 
 
 def test_shared_rides_count_what_was_really_driven() -> None:
-    rows = frame({"act": "shared_ride", "evidence": "ride_order", "alone_km": 24.0, "distance_km": 14.0}, base=METERED)
+    rows = frame({"act": "shared_ride", "proof": "ride_order", "alone_km": 24.0, "distance_km": 14.0}, base=METERED)
     done = credit(rows, methodology="car-sharing", asof=ASOF)
     assert done["credit_co2_kg"].item() == pytest.approx(0.25 * 10, abs=1e-9)
 
 
 def test_a_factor_that_is_not_known_credits_nothing_until_one_is_given() -> None:
-    rows = frame({"act": "custom_bus", "evidence": "operator_record", "passenger_km": 500.0, "distance_km": 20.0},
+    rows = frame({"act": "custom_bus", "proof": "operator_record", "passenger_km": 500.0, "distance_km": 20.0},
                  base=METERED)  # fmt: skip
     assert credit(rows, methodology="custom-bus", asof=ASOF)["reason"].item() == "no_factor"
     own = pl.DataFrame({"act": ["custom_bus"], "side": ["project"], "factor": [0.9], "mark": ["from memory"],
@@ -127,7 +127,7 @@ HOUR = dt.timedelta(hours=1)
 ALONE: dict[str, dict[str, Any]] = {
     "missing_value": {"distance_km": None},
     "unknown_act": {"act": "scooter"},
-    "no_factor": {"act": "carpool", "evidence": "ride_order"},
+    "no_factor": {"act": "carpool", "proof": "ride_order"},
     "future": {"start_local": dt.datetime(2025, 1, 1, 8), "end_local": dt.datetime(2025, 1, 1, 8, 20)},
     "outside_validity": {"start_local": dt.datetime(2024, 9, 30, 8), "end_local": dt.datetime(2024, 9, 30, 8, 20)},
     "outside_geography": {"end_adcode": "310101"},
@@ -136,7 +136,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "absurd_quantity": {"distance_km": 151.0, "end_local": DAY + 4 * HOUR},
     "too_short": {"distance_km": 0.39},
     "too_fast": {"end_local": DAY + dt.timedelta(minutes=3)},
-    "no_evidence": {"evidence": "word of honour"},
+    "no_proof": {"proof": "word of honour"},
     "no_consent": {"is_consenting": False},
     "induced": {"purpose": "recreation"},
     "claimed_elsewhere": {"claimed_under": "CCER"},
@@ -162,9 +162,9 @@ def test_a_distance_that_is_not_a_number_is_a_reason() -> None:
     assert of_trips(rows)["reason"].to_list() == ["missing_value", "missing_value"]
 
 
-@pytest.mark.parametrize("column", ["start_adcode", "end_adcode", "evidence"])
+@pytest.mark.parametrize("column", ["start_adcode", "end_adcode", "proof"])
 def test_an_unknown_place_or_proof_is_not_taken_for_a_good_one(column: str) -> None:
-    expected = "no_evidence" if column == "evidence" else "outside_geography"
+    expected = "no_proof" if column == "proof" else "outside_geography"
     assert of_trips(frame({column: None}))["reason"].item() == expected
 
 
@@ -185,7 +185,7 @@ def test_every_declared_reason_is_reached_by_a_test() -> None:
 
 
 def test_the_first_reason_in_the_declared_order_is_told() -> None:
-    worst = {"act": "scooter", "distance_km": -1.0, "evidence": None, "start_adcode": "310101"}
+    worst = {"act": "scooter", "distance_km": -1.0, "proof": None, "start_adcode": "310101"}
     assert of_trips(frame(worst))["reason"].item() == "unknown_act"
 
 
@@ -197,8 +197,8 @@ def test_of_one_request_sent_twice_the_first_stands() -> None:
 
 
 def test_a_refused_request_may_be_sent_again_with_its_proof() -> None:
-    rows = frame({"account": "a", "activity_id": "t", "evidence": None}, {"account": "a", "activity_id": "t"})
-    assert of_trips(rows)["reason"].to_list() == ["no_evidence", None]
+    rows = frame({"account": "a", "activity_id": "t", "proof": None}, {"account": "a", "activity_id": "t"})
+    assert of_trips(rows)["reason"].to_list() == ["no_proof", None]
 
 
 def test_nobody_is_on_two_trips_at_once() -> None:
@@ -244,7 +244,7 @@ def test_a_row_by_row_calculator_agrees_on_trips_with_every_fault() -> None:
     assert set(mine["reason"]) >= {
         None, "unknown_act", "outside_validity", "outside_geography", "bad_times", "negative_quantity",
         "absurd_quantity",
-        "too_short", "too_fast", "no_evidence", "replay", "overlap",
+        "too_short", "too_fast", "no_proof", "replay", "overlap",
     }  # fmt: skip
 
 
@@ -257,7 +257,7 @@ ANY_TRIP = st.fixed_dictionaries(
         "start": MINUTES,
         "lasts": st.integers(-5, 90),
         "distance_km": st.floats(-1, 60, allow_nan=False),
-        "evidence": st.sampled_from(["transit_card", "nav_trace", None]),
+        "proof": st.sampled_from(["transit_card", "nav_trace", None]),
         "end_adcode": st.sampled_from(["110101", "310101", None]),
     }
 )
@@ -326,7 +326,7 @@ def test_a_broken_run_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_crediting_again_gives_the_difference_to_issue_or_cancel() -> None:
-    rows = frame({}, {"act": "bus"}, {"evidence": None})
+    rows = frame({}, {"act": "bus"}, {"proof": None})
     own = pl.DataFrame({"act": ["metro", "bus"], "side": ["project", "project"], "factor": [0.052, 0.032],
                         "mark": ["secondary"] * 2, "source": ["a test"] * 2})  # fmt: skip
     change = reissue(of_trips(rows), of_trips(rows, factors=own))
@@ -368,8 +368,8 @@ def test_where_nothing_is_eligible_the_total_is_zero() -> None:
 
 
 def test_what_is_missing_or_of_the_wrong_kind_is_told_at_the_call() -> None:
-    with pytest.raises(SchemaError, match="'evidence'"):
-        of_trips(frame().drop("evidence").lazy())  # type: ignore[arg-type]
+    with pytest.raises(SchemaError, match="'proof'"):
+        of_trips(frame().drop("proof").lazy())  # type: ignore[arg-type]
     with pytest.raises(SchemaError, match="numbers"):
         of_trips(frame().with_columns(distance_km=pl.lit("6.5")))
     with pytest.raises(SchemaError, match="wall-clock"):
