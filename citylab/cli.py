@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from citylab import __version__
 from citylab.errors import CitylabError
+from citylab.settings import Language
 
 ROWS_SHOWN = 200
 
@@ -41,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--bibtex", action="store_true", help="as a BibTeX entry")
         if name == "build":
             sub.add_argument("--to", type=Path, help="folder for the tables instead of datasets/")
+    told = word("claims", "say how the claims of the plan texts stand on a day 规划声明的状态")
+    told.add_argument("--asof", type=_day, required=True, metavar="YYYY-MM-DD", help="the day; there is no default")
+    told.add_argument("--csv", action="store_true", help="print all columns as CSV")
+    told.add_argument("--lang", choices=["zh", "en"], help="language; default: CITYLAB_LANG")
     serve = word("serve", "serve the dashboards 启动看板服务")
     serve.add_argument("--port", type=int, default=5006, help="0 takes a free port; default 5006")
     serve.add_argument("--address", default="127.0.0.1", help="default: this machine only")
@@ -83,11 +89,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; expected YYYY-MM-DD, such as 2026-01-01") from None
+
+
 def _run(asked: argparse.Namespace) -> int:
     if asked.word == "serve":
         from citylab.app.server import serve
 
         serve(port=asked.port, address=asked.address, show=asked.show)
+        return 0
+    if asked.word == "claims":
+        _claims(asked.asof, lang=asked.lang, as_csv=asked.csv)
         return 0
     from citylab import catalog
 
@@ -109,6 +125,23 @@ def _run(asked: argparse.Namespace) -> int:
     elif asked.word == "validate":
         return _validate(asked.ids)
     return 0
+
+
+def _claims(asof: dt.date, *, lang: Language | None, as_csv: bool) -> None:
+    from citylab import settings, vocabulary
+    from citylab.studies import claims
+
+    if as_csv:
+        print(claims.claims(asof).write_csv(), end="")
+        return
+    lang = lang or settings.language()
+    frame = claims.claims(asof, lang=lang)
+    counts = claims.summary(asof, frame=frame)
+    for status in claims.STATUSES:
+        print(f"{counts[status]:>4}  {vocabulary.say('claim_' + status, lang)}")
+    print()
+    for row in claims.in_words(frame, lang).iter_rows(named=True):
+        print(row["claim_id"], row["plan"], row["due_date"] or "-" * 10, f"[{row['status']}]", row["claim"])
 
 
 def _is_compiled(name: str) -> bool:

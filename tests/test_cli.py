@@ -144,3 +144,22 @@ def test_a_reader_that_leaves_early_is_no_error(words: list[str], lines_read: in
     process.stderr.close()
     assert process.wait(60) == 0
     assert said == ""
+
+
+def test_the_claims_of_a_day_are_told_in_both_languages_and_all_of_them_as_csv(capsys: pytest.CaptureFixture[str]):
+    for lang, said in (("zh", "到期，无数据"), ("en", "due, no data")):
+        assert cli.main(["claims", "--asof", "2026-01-01", "--lang", lang]) == 0
+        shown = capsys.readouterr().out
+        assert said in shown
+        assert len(re.findall(r"^c[0-9]{2} ", shown, re.M)) == 83
+    assert cli.main(["claims", "--asof", "2026-01-01", "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {r["claim_id"]: r["status"] for r in rows}["c33"] == "due_no_data"
+
+
+@pytest.mark.parametrize("words", [["claims"], ["claims", "--asof", "yesterday"]])
+def test_claims_want_a_day(words: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert "--asof" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from citylab import tables
 from citylab.catalog.declaration import Declaration, read
 
 FOLDER = Path(__file__).parents[2] / "datasets" / "plans__undated_plan_claim"
@@ -39,6 +40,12 @@ UNITS_WITH_MULTIPLIER = {"trillion yuan": "万亿元", "100 million yuan": "亿�
 DATES_IN_WORDS = {
     "c01": "2020年底前", "c02": "2020年底前", "c10": "去年11月", "c13": "2019年末", "c14": "2019年末",
     "c19": "2021年初", "c25": "今年1月1日", "c83": "“十四五”",
+}  # fmt: skip
+RUN = re.compile(r"[0-9]+(?:[.\-][0-9]+)*")
+RUNS = 143
+EXCLUSIONS = {
+    "publication_date", "numbering", "name", "year_in_passing", "contact", "page_furniture", "reference_mark",
+    "document_number", "document_title", "event",
 }  # fmt: skip
 LONGEST_SHARED_RUN = 11
 LONGEST_SHARED_RUN_ACROSS_SCRIPTS = 7
@@ -141,8 +148,9 @@ def test_a_claim_has_a_value_or_words_for_it_and_dates_are_never_numbers(claims)
             assert number and Decimal(number.group()) == Decimal(row["value"]), claim_id
 
 
-def test_a_note_stands_in_both_languages_or_in_neither(claims) -> None:
-    assert [i for i, row in claims.items() if bool(row["note_zh"]) != bool(row["note_en"])] == []
+@pytest.mark.parametrize("what", ["note", "needs"])
+def test_a_note_stands_in_both_languages_or_in_neither(claims, what) -> None:
+    assert [i for i, row in claims.items() if bool(row[f"{what}_zh"]) != bool(row[f"{what}_en"])] == []
 
 
 def test_both_languages_of_a_note_state_the_same_decimals_and_percentages(claims) -> None:
@@ -268,7 +276,7 @@ def test_every_digit_of_a_claim_is_in_the_text_or_in_its_own_row(claims, texts, 
         assert stated <= printed | spelled_out.get(claim_id, set()), (claim_id, stated - printed)
 
 
-@pytest.mark.parametrize("column", ["claim_zh", "note_zh"])
+@pytest.mark.parametrize("column", ["claim_zh", "note_zh", "needs_zh"])
 def test_no_phrase_of_twelve_characters_is_copied_from_a_plan_text(claims, texts, column) -> None:
     plans = [letters(t) for t in texts.values()]
     for claim_id, row in claims.items():
@@ -282,3 +290,59 @@ def test_no_phrase_is_copied_from_the_text_in_the_other_script(claims, texts) ->
     for claim_id, row in claims.items():
         run = longest_run(shared(row["claim_zh"], "big5"), plan)
         assert len(run) <= LONGEST_SHARED_RUN_ACROSS_SCRIPTS, (claim_id, run)
+
+
+def test_claims_without_a_number_copy_no_phrase_either(texts) -> None:
+    plans = [letters(t) for t in texts.values()]
+    for row in tables.read("claims_directions").iter_rows(named=True):
+        for column in ("claim_zh", "note_zh", "needs_zh"):
+            run = max((longest_run(letters(row[column]), plan) for plan in plans), key=len)
+            assert len(run) <= LONGEST_SHARED_RUN, (row["direction_id"], run)
+
+
+# every run of digits
+
+
+def masked(run: str, exclusion: str | None) -> str:
+    """Return a run as the table prints it: numbers of telephones and accounts are not kept."""
+    return re.sub("[0-9]", "#", run) if exclusion == "contact" else run
+
+
+def test_every_run_of_digits_of_the_texts_is_in_a_claim_or_excluded_with_a_reason(texts) -> None:
+    declared = {plan: [] for plan in texts}
+    for row in tables.read("claims_digit_runs").iter_rows(named=True):
+        declared[row["plan_code"]].append(row)
+    assert sum(map(len, declared.values())) == RUNS
+    for plan, text in texts.items():
+        found = RUN.findall(text)
+        assert [r["n"] for r in declared[plan]] == list(range(1, len(found) + 1)), plan
+        assert [r["run"] for r in declared[plan]] == [
+            masked(run, r["exclusion"]) for run, r in zip(found, declared[plan], strict=True)
+        ], plan
+
+
+def test_a_run_belongs_to_claims_of_its_text_or_to_one_exclusion_and_never_to_both(claims) -> None:
+    for row in tables.read("claims_digit_runs").iter_rows(named=True):
+        assert bool(row["claim_ids"]) != bool(row["exclusion"]), row
+        if row["exclusion"]:
+            assert row["exclusion"] in EXCLUSIONS
+        for claim_id in (row["claim_ids"] or "").split("|") if row["claim_ids"] else []:
+            assert claims[claim_id]["plan"] == row["plan_code"], row
+
+
+def test_a_run_that_belongs_to_a_claim_is_its_value_or_stands_in_its_date(claims) -> None:
+    ten_thousand = Decimal(10**4)
+    for row in tables.read("claims_digit_runs").iter_rows(named=True):
+        for claim_id in (row["claim_ids"] or "").split("|") if row["claim_ids"] else []:
+            claim = claims[claim_id]
+            dated = {part.lstrip("0") for part in re.findall("[0-9]+", claim["date_text"] + " " + claim["value_text"])}
+            if set(re.findall("[0-9]+", row["run"])) <= dated:
+                continue
+            value = Decimal(claim["value"] or "NaN")
+            assert Decimal(row["run"]) in (value, value / ten_thousand), row
+
+
+def test_every_claim_whose_number_is_printed_in_digits_has_its_run() -> None:
+    held = {i for ids in tables.read("claims_digit_runs")["claim_ids"].drop_nulls() for i in ids.split("|")}
+    in_digits = {i for i, printed in PRINTED.items() if re.search("[0-9]", printed)}
+    assert in_digits <= held
