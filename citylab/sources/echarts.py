@@ -18,6 +18,7 @@ import polars as pl
 import shapely
 
 from citylab import places
+from citylab.carbon.grid import equal_area
 from citylab.errors import DataError
 from citylab.sources.measurements import must_touch
 
@@ -31,10 +32,6 @@ SIMPLIFY_M = 150.0
 """Tolerance of the simplification; a district border moves by about this much at most."""
 SLIVER_M2 = 1e6
 """Gaps between neighbours up to this area are closed; larger ones would be real holes."""
-_EQUATOR_M = 6_378_137.0
-"""Equatorial radius of WGS-84 (EPSG 7030)."""
-_E = np.sqrt(2 / 298.257223563 - 1 / 298.257223563**2)
-"""First eccentricity of WGS-84, from its inverse flattening 298.257223563 (EPSG 7030)."""
 _M_PER_DEG = 111_195.0
 """Length of a degree of a great circle on the mean Earth radius of 6 371.0 km."""
 
@@ -147,13 +144,8 @@ def parse_districts(paths: Sequence[Path]) -> pl.LazyFrame:
 
 
 def _equal_area(lonlat: np.ndarray) -> np.ndarray:
-    """Return cylindrical equal-area coordinates [m] on WGS-84 of longitudes and latitudes [°].
-
-    Snyder, J. P. (1987), Map Projections: A Working Manual, USGS Professional Paper 1395, equations 3-12 and 10-15.
-    """
-    sine = np.sin(np.radians(lonlat[:, 1]))
-    q = (1 - _E**2) * (sine / (1 - (_E * sine) ** 2) - np.log((1 - _E * sine) / (1 + _E * sine)) / (2 * _E))
-    return np.column_stack([np.radians(lonlat[:, 0]) * _EQUATOR_M, q * _EQUATOR_M / 2])
+    """Return equal-area coordinates [m] of longitudes and latitudes [°], the equator true to scale."""
+    return np.column_stack(equal_area(*lonlat.T, central_meridian_deg=0.0, standard_parallel_deg=0.0))
 
 
 LAST_API_DAY = dt.date(2013, 1, 14)
