@@ -32,9 +32,8 @@ def parse_province_months(paths: Sequence[Path]) -> pl.LazyFrame:
         One row per province, sector and month [t CO2].
     """
     (path,) = paths
-    schema = {"date": pl.Date, "province": pl.String, "sector": pl.String, "co2_mt": pl.Float64, "holiday": pl.String}
     return (
-        pl.scan_csv(path, schema=schema)
+        _province_days(path)
         .group_by(
             pl.col("province").alias("province_name_en"),
             "sector",
@@ -42,6 +41,31 @@ def parse_province_months(paths: Sequence[Path]) -> pl.LazyFrame:
         )
         .agg((pl.col("co2_mt").sum() * T_PER_MT).alias("co2_t"))
     )
+
+
+def parse_country_days(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Add the daily figures of 31 provinces up to the country: the only place whose days the source knows.
+
+    Holiday labels are dropped: those of one sheet follow the calendar of another year, and
+    :func:`citylab.periods.calendar` has them by date.
+
+    Returns
+    -------
+    polars.LazyFrame
+        One row per day and sector [t CO2], by day and sector.
+    """
+    (path,) = paths
+    return (
+        _province_days(path)
+        .group_by(pl.col("date").alias("date_local"), "sector")
+        .agg((pl.col("co2_mt").sum() * T_PER_MT).alias("co2_t"))
+        .sort("date_local", "sector")
+    )
+
+
+def _province_days(path: Path) -> pl.LazyFrame:
+    schema = {"date": pl.Date, "province": pl.String, "sector": pl.String, "co2_mt": pl.Float64, "holiday": pl.String}
+    return pl.scan_csv(path, schema=schema)
 
 
 def parse_city_years(paths: Sequence[Path]) -> pl.LazyFrame:
