@@ -1560,8 +1560,7 @@ def read_proxies(path: str | Path) -> pl.DataFrame:
     ['date_local', 'sector', 'co2_t']
     """
     file = Path(path)
-    rows = sheets._workbook(file, None) if file.suffix.lower() in sheets.WORKBOOKS else sheets._text(file)
-    kept = [(i, cells) for i, cells in rows if any(cells) and not cells[0].startswith("#")]
+    kept = sheets.lines(file)
     if not kept:
         raise SchemaError(f"{file.name} has no line of headings. Begin from datasets/templates/daily_proxies.csv.")
     heads = kept[0][1]

@@ -85,13 +85,22 @@ def read(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFra
     return typed(raw(file, name, sheet=sheet), name, told=file.name)
 
 
+def lines(path: str | Path, *, sheet: str | None = None) -> list[tuple[int, list[str]]]:
+    """Return the cells of a CSV file or of a workbook's sheet as text, line by line.
+
+    Lines without content, and those whose first cell begins with ``#``, are left out; each keeps its number in the file.
+    """
+    file = Path(path)
+    rows = _workbook(file, sheet) if file.suffix.lower() in WORKBOOKS else _text(file)
+    return [(i, cells) for i, cells in rows if any(cells) and not (cells[0] or "").startswith("#")]
+
+
 def raw(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFrame:
     """Return the cells of a file as text, under the template's column names, with ``activity_row``."""
     import polars as pl
 
     file = Path(path)
-    rows = _workbook(file, sheet) if file.suffix.lower() in WORKBOOKS else _text(file)
-    kept = [(i, cells) for i, cells in rows if any(cells) and not (cells[0] or "").startswith("#")]
+    kept = lines(file, sheet=sheet)
     if not kept:
         raise SchemaError(
             f"{file.name} has no line of headings. Begin from citylab.carbon.sheets.write({name!r}, ...)."
@@ -119,8 +128,8 @@ def raw(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFram
         )
     data = {c: [(cells[j] if j < len(cells) else None) or None for _, cells in kept[1:]] for c, j in
             zip(found, used, strict=True)}  # fmt: skip
-    lines = pl.Series(LINE, [i for i, _ in kept[1:]], dtype=pl.Int64)
-    return pl.DataFrame(data, schema=dict.fromkeys(found, pl.String)).with_columns(lines)
+    places = pl.Series(LINE, [i for i, _ in kept[1:]], dtype=pl.Int64)
+    return pl.DataFrame(data, schema=dict.fromkeys(found, pl.String)).with_columns(places)
 
 
 def _text(file: Path) -> list[tuple[int, list[str]]]:
