@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import html
 import math
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,16 +15,28 @@ import param
 import polars as pl
 
 from citylab import catalog, tables, vocabulary
-from citylab.air import alerts, indices, limits, roses, summary, trends
-from citylab.app.state import PageState
-from citylab.errors import UsageWarning
+from citylab.air import alerts, indices, limits, roses, space, summary, trends
+from citylab.app import city
+from citylab.app.parts import (
+    Changed,
+    Number,
+    Picture,
+    cautions_on_page,
+    date_code,
+    no_number,
+    period_message,
+    pick,
+    text,
+    whole_years,
+)  # fmt: skip
+from citylab.app.state import PeriodState
 from citylab.viz import air as pictures_of_air
 from citylab.viz import charts, levels, maps, numbers, theme
 
 if TYPE_CHECKING:
     import panel as pn
+    import xarray as xr
 
-    from citylab.app.shell import Number, Picture
     from citylab.settings import Language
 
 TITLE = ("空气质量", "Air")
@@ -35,9 +46,8 @@ QUESTION = (
 )
 AIR = "uci__daily_station_air"
 OZONE = "uci__daily_station_ozone"
-STATIONS = "bjmemc__static_station_location"
-DISTRICTS = "echarts__static_district_boundary"
-SOURCES = (AIR, OZONE, STATIONS, DISTRICTS)
+MAXIMA = "uci__daily_station_maxima"
+SOURCES = (AIR, OZONE, MAXIMA, city.STATIONS, city.DISTRICTS)
 
 MEANS = ("pm25_ugm3", "pm10_ugm3", "so2_ugm3", "no2_ugm3", "co_mgm3", "o3_ugm3")
 POLLUTANTS = ("pm25_ugm3", "pm10_ugm3", "so2_ugm3", "no2_ugm3", "co_mgm3", "o3_mda8_ugm3")
@@ -45,8 +55,9 @@ CITY = "city"
 BACKGROUND = ("dingling",)
 """Stations left out of the city's mean: the clean reference point, station_type background_regional."""
 EDITIONS = ("hj633-2012", "hj633-2026", "us-epa-2024", "uk-daqi")
-LEFT_OUT = {"us-epa-2024": ("so2", "no2", "co"), "uk-daqi": ("so2", "no2")}
-"""Pollutants whose hourly or 15-minute maxima these editions ask for, which the embedded tables do not hold."""
+LEFT_OUT = {"uk-daqi": ("so2",)}
+"""Pollutants that an edition counts and the data cannot give: the UK's SO2 is a 15-minute mean, and there are hours."""
+HIGHEST_HOURS = ("o3_max1h_ugm3", "so2_max1h_ugm3", "no2_max1h_ugm3")
 REFERENCE = "CN-2012"
 POLLUTED_LEVEL = {"hj633-2012": 3, "hj633-2026": 3, "us-epa-2024": 3, "uk-daqi": 2}
 """First level that the page calls polluted: China and US above 100, UK from Moderate."""
@@ -66,9 +77,12 @@ _REASONS = {
     "few_days": ("有效日不足", "too few valid days"),
     "few_days_in_month": ("有的月份有效日不足", "a month has too few valid days"),
 }
+CELL_DEG = 0.03
+"""Cell of the interpolated map, about 3 km; a dozen stations carry no finer one."""
+MARGIN_DEG = 0.12
+"""How far beyond the stations that map reaches."""
 CLICK_DEG = 0.06
 """How far from a station a click on the map may fall [°]."""
-_HAIR = 1e-9
 _CIRCLE_DEG = 360.0
 
 
@@ -78,17 +92,21 @@ def _stem(pollutant: str) -> str:
 
 def _valid_days() -> pl.DataFrame:
     """Return the daily values of stations and of the city, each null where too few hours or stations lie behind it."""
-    daily = catalog.load(AIR).join(catalog.load(OZONE).drop("o3_capture_share"), on=["station_id", "date_local"])
-    enough = pl.col("o3_capture_share") >= summary.MIN_CAPTURE - _HAIR
-    stations = daily.select(
-        "station_id",
-        "date_local",
-        *(summary.valid_value(p, f"{_stem(p)}_capture_share") for p in MEANS),
-        "o3_mda8_ugm3",
-        pl.when(enough).then(pl.col("o3_max1h_ugm3")).alias("o3_max1h_ugm3"),
-        "wind_speed_ms",
-        "wind_direction_deg",
-    ).collect()
+    key = ["station_id", "date_local"]
+    maxima = catalog.load(MAXIMA).drop("so2_capture_share", "no2_capture_share")
+    daily = catalog.load(AIR).join(catalog.load(OZONE).drop("o3_capture_share"), on=key).join(maxima, on=key)
+    stations = (
+        daily.sort(key)
+        .select(
+            *key,
+            *(summary.valid_value(p, f"{_stem(p)}_capture_share") for p in (*MEANS, *HIGHEST_HOURS)),
+            "o3_mda8_ugm3",
+            "co_max8h_mgm3",
+            "wind_speed_ms",
+            "wind_direction_deg",
+        )
+        .collect()
+    )
     inside = stations.filter(~pl.col("station_id").is_in(BACKGROUND))
     city = indices.city_concentrations(inside, min_stations=MIN_STATIONS)
     toward, speed = pl.col("wind_direction_deg").radians(), pl.col("wind_speed_ms")
@@ -101,25 +119,13 @@ def _valid_days() -> pl.DataFrame:
     return pl.concat([stations, city], how="diagonal").sort("station_id", "date_local")
 
 
-with warnings.catch_warnings():
-    # What these warn of stands on the page.
-    warnings.simplefilter("ignore", UsageWarning)
+with cautions_on_page():
     _IDS = catalog.load(AIR).select(pl.col("station_id").unique().sort()).collect().to_series().to_list()
     MIN_STATIONS = math.ceil(summary.MIN_STATION_SHARE * (len(_IDS) - len(BACKGROUND)))
     _DAYS = _valid_days()
-    _SHAPES = maps.features(catalog.load(DISTRICTS).sort("adcode").collect())
-    # A name without its gloss: "Nongzhanguan", not "Nongzhanguan (Agricultural Exhibition)".
-    _PLACES = (
-        catalog.load(STATIONS)
-        .filter(pl.col("station_id").is_in(_IDS))
-        .with_columns(pl.col("station_name_en").str.replace(r"\s*\(.*\)$", ""))
-        .sort("station_id")
-        .collect()
-    )
+_PLACES = city.stations(_IDS)
 FIRST, LAST = _DAYS["date_local"].min(), _DAYS["date_local"].max()
-FULL_YEARS = tuple(
-    y for y in range(FIRST.year, LAST.year + 1) if dt.date(y, 1, 1) >= FIRST and dt.date(y, 12, 31) <= LAST
-)
+FULL_YEARS = whole_years(FIRST, LAST)
 _LABELS = {r["edition"]: (r["label_zh"], r["label_en"]) for r in tables.read("air_editions").iter_rows(named=True)}
 _INDEX = (
     "aqi",
@@ -180,12 +186,27 @@ def _replay(edition: str) -> pl.DataFrame:
     return alerts.replay(_index_of(edition, CITY).select("date_local", "aqi"), editions=PLANS)
 
 
+@lru_cache(maxsize=256)
+def _grid(pollutant: str, start: dt.date, end: dt.date, least_days: int) -> xr.Dataset:
+    """Return the map between the stations of their means over a period, of one day or more."""
+    means = (
+        _DAYS.filter(pl.col("date_local").is_between(start, end), pl.col("station_id") != CITY)
+        .group_by("station_id")
+        .agg(pl.col(pollutant).mean(), day_count=pl.col(pollutant).count())
+        .filter(pl.col("day_count") >= least_days)
+    )
+    places = _PLACES.select("station_id", "longitude_deg", "latitude_deg")
+    return space.to_grid(
+        means.join(places, on="station_id").sort("station_id"), pollutant, outline=city.boundaries(), cell_deg=CELL_DEG
+    )
+
+
 def _rule_for_alerts(edition: str) -> str:
     """Return the edition in which the plans' index is computed: theirs speak of China's."""
     return edition if edition.startswith("hj") else "hj633-2012"
 
 
-class State(PageState):
+class State(PeriodState):
     """Choices of the page, and the tables that follow from them."""
 
     pollutant = param.Selector(default="pm25_ugm3", objects=list(POLLUTANTS), doc="Column of the pollutant.")
@@ -196,28 +217,17 @@ class State(PageState):
     day = param.CalendarDate(default=dt.date(2016, 12, 20), bounds=(FIRST, LAST), doc="Day on the map.")
     shown = param.Selector(default="index", objects=["index", "mean"], doc="The map: index of the day, or mean.")
 
-    in_url: ClassVar[tuple[str, ...]] = (
-        "pollutant", "edition", "place", "start", "end", "day", "shown", "lang", "large",
-    )  # fmt: skip
-    data_choices: ClassVar[tuple[str, ...]] = ("pollutant", "edition", "place", "start", "end", "day", "shown")
-
-    @property
-    def period(self) -> str:
-        """First and last day as text."""
-        return f"{self.start} – {self.end}"
-
-    def _inside(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.filter(pl.col("date_local").is_between(self.start, self.end))
+    in_url: ClassVar[tuple[str, ...]] = ("pollutant", "edition", "place", "start", "end", "day", "shown")
 
     def days(self) -> pl.DataFrame:
         """Return one row per day of the period: index, level, primary pollutants of the place."""
-        return self._inside(_index_of(self.edition, self.place))
+        return self.inside(_index_of(self.edition, self.place))
 
     def levels(self) -> pl.DataFrame:
         """Return the days of the period at each level, for every edition; days without an index have a row too."""
         found = []
         for edition in EDITIONS:
-            days = self._inside(_index_of(edition, self.place))
+            days = self.inside(_index_of(edition, self.place))
             own = _merged_levels(edition)
             counted = days.group_by("aqi_level").agg(pl.len().cast(pl.Int64).alias("day_count"))
             rows = own.join(counted, on="aqi_level", how="left").with_columns(pl.col("day_count").fill_null(0))
@@ -234,7 +244,7 @@ class State(PageState):
 
     def polluted(self, edition: str) -> tuple[int, int, int]:
         """Return the days at a polluted level, the days with an index and those without."""
-        level = self._inside(_index_of(edition, self.place))["aqi_level"]
+        level = self.inside(_index_of(edition, self.place))["aqi_level"]
         without = level.null_count()
         return int((level >= POLLUTED_LEVEL[edition]).sum()), level.len() - without, without
 
@@ -242,7 +252,7 @@ class State(PageState):
         """Return one row per station: index of the chosen day, and mean of the pollutant over the period."""
         own = _indexed(self.edition).filter(pl.col("station_id") != CITY, pl.col("date_local") == self.day)
         means = (
-            self._inside(_DAYS)
+            self.inside(_DAYS)
             .group_by("station_id")
             .agg(pl.col(self.pollutant).mean(), pl.col(self.pollutant).count().cast(pl.Int64).alias("day_count"))
             .with_columns(
@@ -253,10 +263,16 @@ class State(PageState):
             means, on="station_id", how="left", maintain_order="left"
         )
 
+    def grid(self) -> xr.Dataset:
+        """Return the map between the stations: of the chosen day, or of the period, as ``shown`` says."""
+        if self.shown == "index":
+            return _grid(self.pollutant, self.day, self.day, 1)
+        return _grid(self.pollutant, self.start, self.end, self.least_days)
+
     @property
     def least_days(self) -> int:
         """Valid days that a station's mean over the period needs."""
-        return max(1, math.ceil(((self.end - self.start).days + 1) * summary.MIN_DAY_SHARE))
+        return max(1, math.ceil(self.days_n * summary.MIN_DAY_SHARE))
 
     def station_table(self) -> pl.DataFrame:
         """Return :meth:`stations` as a reader wants it."""
@@ -271,7 +287,7 @@ class State(PageState):
 
     def year(self) -> int:
         """Return the last valid calendar year of the period, else its last whole one, else that of the record."""
-        inside = [y for y in FULL_YEARS if dt.date(y, 1, 1) >= self.start and dt.date(y, 12, 31) <= self.end]
+        inside = self.whole_years(FULL_YEARS)
         valid = self.years().filter("is_valid")["year"].to_list()
         return max([y for y in inside if y in valid] or inside or FULL_YEARS)
 
@@ -297,7 +313,7 @@ class State(PageState):
 
     def alerts(self) -> pl.DataFrame:
         """Return one row per plan and day of the period: the level that the plan would have called for the city."""
-        return self._inside(_replay(_rule_for_alerts(self.edition)))
+        return self.inside(_replay(_rule_for_alerts(self.edition)))
 
     def alert_days(self) -> pl.DataFrame:
         """Return the days of :meth:`alerts` for which any plan would have called an alert."""
@@ -325,12 +341,8 @@ def _merged_levels(edition: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _said(pair: tuple[str, str], lang: Language) -> str:
-    return pair[0 if lang == "zh" else 1]
-
-
 def _label(edition: str, lang: Language) -> str:
-    return _said(_LABELS[edition], lang)
+    return pick(_LABELS[edition], lang)
 
 
 def _place(state: State, lang: Language) -> str:
@@ -358,8 +370,6 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
 
 
 def _polluted_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     level = _merged_levels(state.edition).row(
         by_predicate=pl.col("aqi_level") == POLLUTED_LEVEL[state.edition], named=True
@@ -371,7 +381,7 @@ def _polluted_number(state: State, lang: Language) -> Number:
         else f"Days at “{name}” or worse by {_label(state.edition, lang)}"
     )
     if not state.has_days():
-        return Number(label, numbers.MISSING, "", vocabulary.say("no_data", lang))
+        return no_number(label, lang)
     polluted, measured, without = state.polluted(state.edition)
     others = []
     for edition in EDITIONS:
@@ -388,8 +398,6 @@ def _polluted_number(state: State, lang: Language) -> Number:
 
 
 def _limit_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     year, name, standard = state.year(), _name(state.pollutant), _label(STANDARD[state.edition], lang)
     rows = state.years().filter(year=year)
@@ -403,13 +411,13 @@ def _limit_number(state: State, lang: Language) -> Number:
     if row is None or row["value"] is None:
         reason = vocabulary.say("no_data", lang)
         if row is not None:
-            why = _said(_REASONS[row["reason"]], lang)
+            why = pick(_REASONS[row["reason"]], lang)
             rule = row["validity_edition"].upper().replace("HJ", "HJ ")
             reason = (
                 f"全年无效：{why}（n = {row['n']} 天；{rule}）" if zh
                 else f"not a valid year: {why} (n = {row['n']} days; {rule})"
             )  # fmt: skip
-        return Number(label, numbers.MISSING, "", reason)
+        return no_number(label, lang, reason)
     unit = vocabulary.column(state.pollutant).unit
     text, shown = numbers.quantity(row["value"], unit, lang)
     limit = numbers.quantity(row["limit"], unit, lang)[0]
@@ -425,8 +433,6 @@ def _limit_number(state: State, lang: Language) -> Number:
 
 
 def _trend_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     line, name = state.trend().row(0, named=True), _name(state.pollutant)
     label = (
@@ -435,7 +441,7 @@ def _trend_number(state: State, lang: Language) -> Number:
         else f"{name}, change a year, {FIRST:%b %Y} – {LAST:%b %Y}"
     )
     if line["slope_per_year"] is None:
-        return Number(label, numbers.MISSING, "", line["reason"] or vocabulary.say("no_data", lang))
+        return no_number(label, lang, line["reason"] or "")
     unit = vocabulary.column(state.pollutant).unit
     text, shown = numbers.quantity(line["slope_per_year"], unit, lang, sign=True)
     between = numbers.span(line["slope_low"], line["slope_high"], unit, lang, sign=True)
@@ -455,8 +461,6 @@ def _trend_number(state: State, lang: Language) -> Number:
 
 
 def _alert_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     newest, oldest = PLANS[-1], PLANS[0]
     label = (
@@ -464,7 +468,7 @@ def _alert_number(state: State, lang: Language) -> Number:
     )
     found = state.alerts()
     if not found.height:
-        return Number(label, numbers.MISSING, "", vocabulary.say("no_data", lang))
+        return no_number(label, lang)
     counts = dict(
         found.group_by("alert_edition").agg(pl.col("alert_level").is_not_null().sum().cast(pl.Int64)).iter_rows()
     )
@@ -489,7 +493,7 @@ def cannot_show(state: State, lang: Language) -> str:
             "没有实际发布预警的清单，预案条文来自报道，2016 年版只找到橙色一条。"
             "全市值不含清洁对照点定陵。数据来源未说明时间标记是小时的开始还是结束，臭氧 8 小时值可能错开一小时。"
         )
-        return text + (f"该指数所需的 {names} 的短时最大值不在内置数据中，未计入。" if left else "")
+        return text + (f"该指数按 15 分钟平均计 {names}，而数据只有小时值，故未计入。" if left else "")
     text = (
         "How much of the change is policy and how much is weather: weather is not removed. The data end in February "
         "2017; this is not the air of today. The standards of 2026 did not exist then: the page asks what they would "
@@ -499,12 +503,8 @@ def cannot_show(state: State, lang: Language) -> str:
         "say whether a stamp marks the start or the end of its hour, so 8-hour ozone may lie one hour off."
     )
     return text + (
-        f" This index asks for short-term maxima of {names}, which are not embedded and not counted." if left else ""
+        f" This index counts {names} by 15-minute means; the data are hourly, so it is not counted." if left else ""
     )
-
-
-def _date(day: dt.date) -> str:
-    return f"dt.date({day.year}, {day.month}, {day.day})"
 
 
 def code(state: State) -> str:
@@ -519,19 +519,19 @@ import polars as pl
 import citylab as cl
 from citylab.air import alerts, indices, limits, summary, trends
 
+key = ["station_id", "date_local"]
 daily = cl.load("{AIR}").collect()
 ozone = cl.load("{OZONE}").drop("o3_capture_share").collect()
-means = {list(MEANS)}
-hours_enough = pl.col("o3_capture_share") >= summary.MIN_CAPTURE - 1e-9
-stations = daily.join(ozone, on=["station_id", "date_local"]).sort("station_id", "date_local").with_columns(
-    *(summary.valid_value(p, p.split("_")[0] + "_capture_share") for p in means),
-    pl.when(hours_enough).then("o3_max1h_ugm3").alias("o3_max1h_ugm3"),
-).select("station_id", "date_local", *means, "o3_mda8_ugm3", "o3_max1h_ugm3")
+maxima = cl.load("{MAXIMA}").drop("so2_capture_share", "no2_capture_share").collect()
+valid = {[*MEANS, *HIGHEST_HOURS]}
+stations = daily.join(ozone, on=key).join(maxima, on=key).sort(key).select(
+    *key, *(summary.valid_value(p, p.split("_")[0] + "_capture_share") for p in valid), "o3_mda8_ugm3", "co_max8h_mgm3"
+)
 inside = stations.filter(~pl.col("station_id").is_in({list(BACKGROUND)}))
 city = indices.city_concentrations(inside, min_stations={MIN_STATIONS})
 place = {where}
 days = indices.aqi(place, edition="{state.edition}", not_monitored={list(left)}, reference="{REFERENCE}")
-period = days.filter(pl.col("date_local").is_between({_date(state.start)}, {_date(state.end)}))
+period = days.filter(pl.col("date_local").is_between({date_code(state.start)}, {date_code(state.end)}))
 polluted = (period["aqi_level"] >= {POLLUTED_LEVEL[state.edition]}).sum() / period["aqi_level"].count()
 years = limits.annual_assessment(place, standard="{standard}", by=None, pollutants=["{stem}"])
 trend = trends.trend(place, "{state.pollutant}", by=None, autocor=True, level={LEVEL})
@@ -542,15 +542,11 @@ called = alerts.replay(index, editions={list(PLANS)})
 
 def message(state: State, lang: Language) -> str:
     """Return why there is nothing to show and what to change, or nothing."""
-    zh = lang == "zh"
-    if state.start > state.end:
-        return (
-            f"起始日（{state.start}）晚于结束日（{state.end}）：请对调。" if zh
-            else f"The period ends ({state.end}) before it starts ({state.start}): exchange the two."
-        )  # fmt: skip
+    if ends := period_message(state.start, state.end, lang):
+        return ends
     if not state.has_days():
         return (
-            f"{state.period} 内没有可计算指数的日子：请换时段或地点。数据范围 {FIRST} 至 {LAST}。" if zh
+            f"{state.period} 内没有可计算指数的日子：请换时段或地点。数据范围 {FIRST} 至 {LAST}。" if lang == "zh"
             else f"No day of {state.period} has an index here: choose another period or place. Data run from "
             f"{FIRST} to {LAST}."
         )  # fmt: skip
@@ -584,29 +580,11 @@ def map_rows(state: State, lang: Language) -> pl.DataFrame:
     )
 
 
-class _Changed:
-    """Tells whether the choices on which a picture rests have changed since it was last asked: ask when drawing too."""
-
-    def __init__(self, state: State, *names: str) -> None:
-        self.state, self.names = state, names
-        self.last = self._now()
-
-    def _now(self) -> tuple[Any, ...]:
-        return tuple(getattr(self.state, n) for n in self.names)
-
-    def __call__(self) -> bool:
-        now, before = self._now(), self.last
-        self.last = now
-        return now != before
-
-
 def pictures(state: State) -> list[Picture]:
     """Return the page's pictures, each with the table behind it."""
-    from citylab.app.shell import Picture
-
-    new_days = _Changed(state, "edition", "place", "start", "end", "day", "lang")
-    new_levels = _Changed(state, "place", "start", "end", "lang")
-    new_alerts = _Changed(state, "edition", "start", "end", "lang")
+    new_days = Changed(state, "edition", "place", "start", "end", "day", "lang")
+    new_levels = Changed(state, "place", "start", "end", "lang")
+    new_alerts = Changed(state, "edition", "start", "end", "lang")
 
     def choose_station(longitude_deg: float, latitude_deg: float) -> None:
         far = (pl.col("longitude_deg") - longitude_deg) ** 2 + (pl.col("latitude_deg") - latitude_deg) ** 2
@@ -614,11 +592,18 @@ def pictures(state: State) -> list[Picture]:
         if nearest["far"] <= CLICK_DEG:
             state.place = CITY if state.place == nearest["station_id"] else nearest["station_id"]
 
+    def choose_named(name: str) -> None:
+        either = (pl.col("station_name_zh") == name) | (pl.col("station_name_en") == name)
+        state.place = _PLACES.filter(either)["station_id"].item()
+
+    def choose_row(row: dict[str, Any]) -> None:
+        choose_named(row["station_name_zh"])
+
     def station_map() -> Any:
         lang = state.lang
         return maps.station_map(
-            map_rows(state, lang), _SHAPES, colour="__colour", text="__text", tip="__tip", selected=state.place,
-            lang=lang, large=state.large,
+            map_rows(state, lang), city.shapes(), colour="__colour", text="__text", tip="__tip", selected=state.place,
+            lang=lang, large=state.is_large,
         )  # fmt: skip
 
     def map_title(lang: Language) -> str:
@@ -636,14 +621,13 @@ def pictures(state: State) -> list[Picture]:
         else:
             rows = state.stations()
             shown = maps.legend(rows, state.pollutant, no_value=vocabulary.say("no_data", lang), lang=lang)
-        cautions = [w.text.say(lang) for w in catalog.declaration(DISTRICTS).warnings if w.code == "legal_map"]
         zh = lang == "zh"
         more = (
             "点击站点以选择；移动“地图日期”或点击日历换日。"
             if zh
             else "Click a station to choose it; the calendar or the slider sets the day."
         )
-        return shown + more + " " + " ".join(cautions)
+        return shown + more + " " + city.map_caution(lang)
 
     def key(lang: Language) -> str:
         rows = _merged_levels(state.edition).rename(
@@ -657,7 +641,7 @@ def pictures(state: State) -> list[Picture]:
         new_days()
         plot = levels.day_calendar(
             state.days(), "aqi", colour="aqi_color", label=f"aqi_level_name_{lang}", selected=state.day, lang=lang,
-            alt=calendar_title(lang), large=state.large, height=400,
+            alt=calendar_title(lang), large=state.is_large, height=400,
         )  # fmt: skip
 
         def tapped(event: Any) -> None:
@@ -690,7 +674,7 @@ def pictures(state: State) -> list[Picture]:
         return levels.level_bars(
             rule_rows(), "rule", "day_count", colour="aqi_color", label=f"aqi_level_name_{lang}",
             order=[_label(e, lang) for e in EDITIONS], axis="天数" if lang == "zh" else "Days", alt=bars_title(lang),
-            lang=lang, large=state.large, height=280,
+            lang=lang, large=state.is_large, height=240,
         )  # fmt: skip
 
     def bars_title(lang: Language) -> str:
@@ -702,12 +686,12 @@ def pictures(state: State) -> list[Picture]:
             return (
                 "颜色是各标准自己的，鼠标悬停显示级别名称；灰色为无指数的日子。"
                 "HJ 633—2026 在缺测且其余分指数不超过 100 时不发布指数。"
-                "美国和英国指数只计 PM2.5、PM10、O₃（缺其余污染物的短时最大值）。"
+                "美国指数计六项污染物；英国指数不计 SO₂：它按 15 分钟平均计，而数据只有小时值。"
             )
         return (
             "Each rule in its own colours, hover for the names of the levels; grey: no index. HJ 633-2026 publishes "
-            "none when a pollutant is missing and the others stay at 100 or below. The US and UK indices count PM2.5, "
-            "PM10 and O₃ only, as short-term maxima of the others are not embedded."
+            "none when a pollutant is missing and the others stay at 100 or below. The US index counts all six "
+            "pollutants; the UK index goes without SO₂, of which it asks 15-minute means, and the data are hourly."
         )
 
     def refresh_bars(plot: Any) -> None:
@@ -727,8 +711,9 @@ def pictures(state: State) -> list[Picture]:
         plot = charts.ranked(
             ranked_rows(), f"station_name_{state.lang}", state.pollutant, highlight="is_selected",
             names={"axis": _name(state.pollutant)}, colour=_colour(state.pollutant), alt=ranked_title(state.lang),
-            lang=state.lang, large=state.large, height=380,
+            lang=state.lang, large=state.is_large, height=440,
         )  # fmt: skip
+        charts.on_choose(plot, choose_named)
         if (limit := state.annual_limit()) is not None:
             plot.add_layout(
                 Span(location=limit, dimension="height", line_color=theme.INK, line_width=2, line_dash="dashed")
@@ -751,6 +736,25 @@ def pictures(state: State) -> list[Picture]:
                   else f"annual limit {limit:g} {unit}, {standard}")]  # fmt: skip
         return charts.key(marks) + text
 
+    def grid_title(lang: Language) -> str:
+        name, when = _name(state.pollutant), str(state.day) if state.shown == "index" else state.period
+        return f"{name} 插值图，{when}" if lang == "zh" else f"{name} between the stations, {when}"
+
+    def grid_picture() -> Any:
+        lang = state.lang
+        called = dict(_PLACES.select("station_id", f"station_name_{lang}").iter_rows())
+        return pictures_of_air.grid_plot(
+            state.grid(), city.shapes(), names=called, margin_deg=MARGIN_DEG, lang=lang, large=state.is_large,
+            height=440,
+        )  # fmt: skip
+
+    def grid_note(lang: Language) -> str:
+        if lang == "zh":
+            text = "只按距离插值，不知地形、道路与风；站点以外的值是猜测。选“时段均值”则画整个时段。"
+        else:
+            text = "By distance alone: it knows no terrain, road or wind. Choose “Mean” for the whole period. "
+        return text + city.map_caution(lang)
+
     def trend_title(lang: Language) -> str:
         where, name = _place(state, lang), _name(state.pollutant)
         return f"{name} 的趋势：{where}" if lang == "zh" else f"Trend of {name}: {where}"
@@ -758,7 +762,7 @@ def pictures(state: State) -> list[Picture]:
     def trend_picture() -> Any:
         months, line = state.months(), state.trend()
         return pictures_of_air.trend_plot(
-            months, line, alt=trend_title(state.lang), lang=state.lang, large=state.large, height=330, legend=False
+            months, line, alt=trend_title(state.lang), lang=state.lang, large=state.is_large, height=380, legend=False
         )
 
     def trend_note(lang: Language) -> str:
@@ -785,7 +789,12 @@ def pictures(state: State) -> list[Picture]:
 
     def polar_picture() -> Any:
         return pictures_of_air.polar(
-            state.wind(), state.pollutant, alt=polar_title(state.lang), lang=state.lang, large=state.large, height=380
+            state.wind(),
+            state.pollutant,
+            alt=polar_title(state.lang),
+            lang=state.lang,
+            large=state.is_large,
+            height=380,
         )
 
     def polar_note(lang: Language) -> str:
@@ -815,11 +824,11 @@ def pictures(state: State) -> list[Picture]:
         lang, (first, last) = state.lang, axis_days()
         new_alerts()
         return levels.alert_strip(
-            alert_rows(), "plan", order=plans(lang), start=first, end=last, alt=_said(strip_title, lang), lang=lang,
-            large=state.large, height=210,
+            alert_rows(), "plan", order=plans(lang), start=first, end=last, alt=strip_title(lang), lang=lang,
+            large=state.is_large, height=210,
         )  # fmt: skip
 
-    strip_title = (
+    strip_title = text(
         "预警回放：各版预案在哪些天应当预警（全市）",
         "Alerts replayed: the days each plan would have called (city)",
     )
@@ -843,19 +852,22 @@ def pictures(state: State) -> list[Picture]:
 
     return [
         Picture("calendar", title=calendar_title, draw=calendar, table=state.days, note=key, refresh=refresh_calendar,
-                height=400),
+                height=400, on_row=lambda row: state.param.update(day=row["date_local"])),
         Picture("stations", title=map_title, draw=station_map, table=state.station_table, note=map_note, height=400,
-                on_click=choose_station),
+                on_click=choose_station, on_row=choose_row),
         Picture("rules", title=bars_title, draw=bars, table=state.levels, note=bars_note, refresh=refresh_bars,
-                height=280),
+                height=240, wide=True),
         Picture("trend", title=trend_title, draw=trend_picture, table=lambda: _trend_table(state), note=trend_note,
-                redraw_on=("pollutant", "place"), height=330),
+                redraw_on=("pollutant", "place"), height=380),
+        Picture("wind", title=polar_title, draw=polar_picture, table=lambda: _wind_table(state), note=polar_note,
+                redraw_on=("pollutant", "place"), height=380, simple=False),
         Picture("ranked", title=ranked_title, draw=ranked, table=state.station_table, note=ranked_note,
                 refresh=lambda plot: charts.update(plot, ranked_rows()), redraw_on=("pollutant", "edition"),
-                height=380),
-        Picture("wind", title=polar_title, draw=polar_picture, table=state.wind, note=polar_note,
-                redraw_on=("pollutant", "place"), height=380),
-        Picture("alerts", title=lambda lang: _said(strip_title, lang), draw=strip, table=state.alert_days,
+                height=440, on_row=choose_row),
+        Picture("grid", title=grid_title, draw=grid_picture, note=grid_note, height=440,
+                table=lambda: pictures_of_air.grid_table(state.grid()),
+                redraw_on=("pollutant", "shown", "day", "start", "end"), simple=False),
+        Picture("alerts", title=strip_title, draw=strip, table=state.alert_days,
                 note=strip_note, refresh=refresh_strip, height=210, wide=True),
     ]  # fmt: skip
 
@@ -866,89 +878,42 @@ def _trend_table(state: State) -> pl.DataFrame:
     )
 
 
+def _wind_table(state: State) -> pl.DataFrame:
+    return (
+        state.wind()
+        .select("wind_direction_deg", "wind_speed_ms", state.pollutant, "low", "high", "n")
+        .drop_nulls(state.pollutant)
+        .sort("wind_direction_deg", "wind_speed_ms")
+    )
+
+
 def controls(state: State, lang: Language) -> pn.Column:
     """Return the widgets: what, where, when; bound to the state in both directions."""
-    import panel as pn
+    from citylab.app import controls as widgets
 
-    from citylab.app.shell import css
-
+    places = {str(r[f"station_name_{lang}"]): r["station_id"] for r in _PLACES.iter_rows(named=True)}
     zh = lang == "zh"
-    inside = {"stylesheets": [css("inside")], "sizing_mode": "stretch_width", "margin": (0, 0, 12, 0)}
-    rule = pn.widgets.Select(
-        name="指数标准" if zh else "Rule (index)", value=state.edition, **inside,
-        options={_label(e, lang): e for e in EDITIONS},
+    return widgets.column(
+        state, lang,
+        widgets.choice(state, "edition", "指数标准" if zh else "Rule (index)",
+                       {_label(e, lang): e for e in EDITIONS}),
+        widgets.choice(state, "pollutant", "污染物" if zh else "Pollutant",
+                       {f"{_name(p)} ({vocabulary.column(p).unit})": p for p in POLLUTANTS}),
+        widgets.choice(state, "place", "地点" if zh else "Place", {vocabulary.say("everywhere", lang): CITY} | places),
+        *widgets.period(state, lang, years=FULL_YEARS),
+        detail=[
+            widgets.buttons(state, "shown", {"地图：当日 AQI" if zh else "Map: AQI": "index",
+                                             "时段均值" if zh else "Mean": "mean"}),
+            widgets.day(state, "day", "地图日期" if zh else "Day on the map"),
+        ],
     )  # fmt: skip
-    what = pn.widgets.Select(
-        name="污染物" if zh else "Pollutant", value=state.pollutant, **inside,
-        options={f"{_name(p)} ({vocabulary.column(p).unit})": p for p in POLLUTANTS},
-    )  # fmt: skip
-    where = pn.widgets.Select(
-        name="地点" if zh else "Place", value=state.place, **inside,
-        options={vocabulary.say("everywhere", lang): CITY}
-        | {str(r[f"station_name_{lang}"]): r["station_id"] for r in _PLACES.iter_rows(named=True)},
-    )  # fmt: skip
-    when = pn.widgets.DateRangeSlider(
-        name="时段" if zh else "Period", start=FIRST, end=LAST, value=(state.start, max(state.start, state.end)),
-        format="%Y-%m-%d", **inside,
-    )  # fmt: skip
-    presets = {"全部" if zh else "All": (FIRST, LAST)} | {
-        str(y): (dt.date(y, 1, 1), dt.date(y, 12, 31)) for y in FULL_YEARS
-    }
-    quick = pn.widgets.RadioButtonGroup(options=presets, value=None, button_style="outline", **inside)
-    shown = pn.widgets.RadioButtonGroup(
-        options={"地图：当日 AQI" if zh else "Map: AQI": "index", "时段均值" if zh else "Mean": "mean"},
-        value=state.shown, button_style="outline", **inside,
-    )  # fmt: skip
-    day = pn.widgets.DateSlider(
-        name="地图日期" if zh else "Day on the map", start=FIRST, end=LAST, value=state.day, format="%Y-%m-%d", **inside
-    )
-    again = pn.widgets.Button(name=vocabulary.say("reset", lang), button_style="outline", **inside)
-
-    def as_date(value: Any) -> dt.date:
-        return value.date() if isinstance(value, dt.datetime) else value
-
-    def period(event: Any) -> None:
-        start, end = map(as_date, event.new)
-        state.param.update(start=start, end=end)
-
-    rule.link(state, value="edition", bidirectional=True)
-    what.link(state, value="pollutant", bidirectional=True)
-    where.link(state, value="place", bidirectional=True)
-    shown.link(state, value="shown", bidirectional=True)
-    when.param.watch(period, "value_throttled")
-    day.param.watch(lambda e: state.param.update(day=as_date(e.new)), "value_throttled")
-    quick.param.watch(lambda e: state.param.update(start=e.new[0], end=e.new[1]) if e.new else None, "value")
-    again.on_click(lambda _: state.reset())
-
-    def follow(*_: object) -> None:
-        if state.start <= state.end:
-            when.value = (state.start, state.end)
-        day.value = state.day
-        quick.value = next((v for v in presets.values() if v == (state.start, state.end)), None)
-
-    follow()
-    state.param.watch(follow, ["start", "end", "day"])
-    return pn.Column(rule, what, where, when, quick, shown, day, again, sizing_mode="stretch_width", margin=0)
 
 
 def build() -> pn.Template:
     """Return the page for one reader."""
     from citylab.app import shell
 
-    state = State()
-    return shell.page(
-        state,
-        title=TITLE,
-        question=QUESTION,
-        numbers=lambda lang: big_numbers(state, lang),
-        controls=lambda lang: controls(state, lang),
-        pictures=pictures(state),
-        cannot_show=lambda lang: cannot_show(state, lang),
-        message=lambda lang: message(state, lang),
-        sources=SOURCES,
-        code=lambda: code(state),
-        watched=State.data_choices,
-    )
+    return shell.dashboard(State(), globals())
 
 
 if __name__.startswith("bokeh_app"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,14 +15,25 @@ import polars as pl
 
 from citylab import catalog, vocabulary
 from citylab.air import summary
-from citylab.app.state import PageState
-from citylab.errors import DataError, UsageWarning
+from citylab.app import city
+from citylab.app.parts import (
+    Number,
+    Picture,
+    cautions_on_page,
+    date_code,
+    no_number,
+    period_message,
+    pick,
+    text,
+    whole_years,
+)  # fmt: skip
+from citylab.app.state import PeriodState
+from citylab.errors import DataError
 from citylab.viz import charts, maps, numbers, theme
 
 if TYPE_CHECKING:
     import panel as pn
 
-    from citylab.app.shell import Number, Picture
     from citylab.settings import Language
 
 TITLE = ("城市脉搏", "City pulse")
@@ -32,36 +42,26 @@ QUESTION = (
     "Is Beijing's air getting cleaner, where and when — and its carbon?",
 )
 AIR = "uci__daily_station_air"
-STATIONS = "bjmemc__static_station_location"
-DISTRICTS = "echarts__static_district_boundary"
 CARBON = "carbonmonitor__monthly_province_co2"
-SOURCES = (AIR, CARBON, STATIONS, DISTRICTS)
+SOURCES = (AIR, CARBON, city.STATIONS, city.DISTRICTS)
 
 POLLUTANTS = ("pm25_ugm3", "pm10_ugm3", "so2_ugm3", "no2_ugm3", "co_mgm3", "o3_ugm3")
 SECTORS = ("power", "industry", "ground_transport")
 LEVEL = 0.95
 
-with warnings.catch_warnings():
-    # What these warn of stands on the page: under the map, and under the bars that show months only.
-    warnings.simplefilter("ignore", UsageWarning)
-    _BOUNDARIES = catalog.load(DISTRICTS).sort("adcode").collect()
+with cautions_on_page():
     _AIR = catalog.load(AIR).collect()
-    _PLACES = catalog.load(STATIONS).filter(pl.col("station_id").is_in(_AIR["station_id"].unique().to_list())).collect()
     _CARBON = (
         catalog.load(CARBON, where={"province_name_en": "Beijing", "sector": list(SECTORS)})
         .select("month_start", "sector", "co2_t")
         .sort("month_start", "sector")
         .collect()
     )
-_SHAPES = maps.features(_BOUNDARIES)
-# A bar's label is the name without its gloss: "Nongzhanguan", not "Nongzhanguan (Agricultural Exhibition)".
-_NAMED = _PLACES.with_columns(pl.col("station_name_en").str.replace(r"\s*\(.*\)$", ""))
+_PLACES = city.stations(_AIR["station_id"].unique().to_list())
 FIRST, LAST = _AIR["date_local"].min(), _AIR["date_local"].max()
 STATION_COUNT = _AIR["station_id"].n_unique()
 MIN_STATIONS = math.ceil(summary.MIN_STATION_SHARE * STATION_COUNT)
-FULL_YEARS = tuple(
-    y for y in range(FIRST.year, LAST.year + 1) if dt.date(y, 1, 1) >= FIRST and dt.date(y, 12, 31) <= LAST
-)
+FULL_YEARS = whole_years(FIRST, LAST)
 
 
 def _capture(pollutant: str) -> str:
@@ -79,8 +79,8 @@ def _means(pollutant: str, start: dt.date, end: dt.date, min_days: int | None = 
         _AIR.select("station_id", "date_local", pollutant, _capture(pollutant)), pollutant, _capture(pollutant),
         start=start, end=end, min_days=min_days,
     )  # fmt: skip
-    return table.join(_NAMED, on="station_id", how="left", maintain_order="left").join(
-        _BOUNDARIES.select("adcode", "district_name_zh", "district_name_en"), on="adcode", how="left",
+    return table.join(_PLACES, on="station_id", how="left", maintain_order="left").join(
+        city.boundaries().select("adcode", "district_name_zh", "district_name_en"), on="adcode", how="left",
         maintain_order="left",
     )  # fmt: skip
 
@@ -95,25 +95,21 @@ def _change(pollutant: str) -> summary.PairedChange:
     return summary.paired_change(first, last, level=LEVEL)
 
 
-class State(PageState):
+class State(PeriodState):
     """Choices of the page, and the tables that follow from them."""
 
     pollutant = param.Selector(default="pm25_ugm3", objects=list(POLLUTANTS), doc="Column of the pollutant.")
     start = param.CalendarDate(default=FIRST, bounds=(FIRST, LAST), doc="First day of the period.")
     end = param.CalendarDate(default=LAST, bounds=(FIRST, LAST), doc="Last day of the period.")
-    district = param.Selector(default="", objects=["", *_BOUNDARIES["adcode"]], doc="adcode to point out, or none.")
+    district = param.Selector(
+        default="", objects=["", *city.boundaries()["adcode"]], doc="adcode to point out, or none."
+    )
 
-    in_url: ClassVar[tuple[str, ...]] = ("pollutant", "start", "end", "district", "lang", "large")
-    data_choices: ClassVar[tuple[str, ...]] = ("pollutant", "start", "end", "district")
-
-    @property
-    def period(self) -> str:
-        """First and last day as text."""
-        return f"{self.start} – {self.end}"
+    in_url: ClassVar[tuple[str, ...]] = ("pollutant", "start", "end", "district")
 
     def daily(self) -> pl.DataFrame:
         """Return one row per day of the period: mean over stations, lowest, highest, valid stations."""
-        return _whole_record(self.pollutant).filter(pl.col("date_local").is_between(self.start, self.end))
+        return self.inside(_whole_record(self.pollutant))
 
     def stations(self) -> pl.DataFrame:
         """Return one row per station that has a mean over the period, with its place; none if the period is empty."""
@@ -144,11 +140,9 @@ class State(PageState):
     def years(self) -> pl.DataFrame:
         """Return the means of the calendar years that lie wholly in the period: start, end, value, label."""
         rows = []
-        for year in FULL_YEARS:
-            first, last = dt.date(year, 1, 1), dt.date(year, 12, 31)
-            if first >= self.start and last <= self.end:
-                mean = _year(self.pollutant, year)[self.pollutant].mean()
-                rows.append((first, last, mean, numbers.figures(mean)))
+        for year in self.whole_years(FULL_YEARS):
+            mean = _year(self.pollutant, year)[self.pollutant].mean()
+            rows.append((dt.date(year, 1, 1), dt.date(year, 12, 31), mean, numbers.figures(mean)))
         schema = {"start": pl.Date, "end": pl.Date, "value": pl.Float64, "label": pl.String}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -175,10 +169,6 @@ class State(PageState):
         return self.stations().height > 0
 
 
-def _date(day: dt.date) -> str:
-    return f"dt.date({day.year}, {day.month}, {day.day})"
-
-
 def _name(row: dict[str, Any], what: str, lang: Language) -> str:
     return str(row[f"{what}_name_{lang}"])
 
@@ -198,8 +188,6 @@ def _short_name(pollutant: str) -> str:
 
 
 def _mean_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     name = _short_name(state.pollutant)
     unit = vocabulary.column(state.pollutant).unit
@@ -210,7 +198,7 @@ def _mean_number(state: State, lang: Language) -> Number:
         else f"{name}, mean of {table.height} stations, {state.period}"
     )
     if not table.height:
-        return Number(label, numbers.MISSING, "", vocabulary.say("no_data", lang))
+        return no_number(label, lang)
     values = table[state.pollutant]
     text, shown = numbers.quantity(values.mean(), unit, lang)
     between = numbers.span(values.min(), values.max(), unit, lang)
@@ -220,8 +208,6 @@ def _mean_number(state: State, lang: Language) -> Number:
 
 
 def _change_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     unit = vocabulary.column(state.pollutant).unit
     years = f"{FULL_YEARS[0]} → {FULL_YEARS[-1]}"
@@ -230,7 +216,7 @@ def _change_number(state: State, lang: Language) -> Number:
     try:
         change = state.change()
     except DataError:
-        return Number(label, numbers.MISSING, "", vocabulary.say("no_data", lang))
+        return no_number(label, lang)
     text, shown = numbers.quantity(change.change, unit, lang, sign=True)
     between = numbers.span(change.low, change.high, unit, lang, sign=True)
     level = f"{change.level:.0%}"
@@ -244,14 +230,11 @@ def _change_number(state: State, lang: Language) -> Number:
 
 
 def _where_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     unit = vocabulary.column(state.pollutant).unit
     table = state.districts()
     if state.district:
-        chosen = _BOUNDARIES.row(by_predicate=pl.col("adcode") == state.district, named=True)
-        name = _name(chosen, "district", lang)
+        name = city.district_name(state.district, lang)
         label = f"{name}，站点均值" if zh else f"{name}, mean of its stations"
         row = table.filter(pl.col("adcode") == state.district)
         if not row.height:
@@ -260,7 +243,7 @@ def _where_number(state: State, lang: Language) -> Number:
                 if zh
                 else "no station of this data set there, or too few valid days"
             )
-            return Number(label, numbers.MISSING, "", why)
+            return no_number(label, lang, why)
         text, shown = numbers.quantity(row[state.pollutant].item(), unit, lang)
         n, days = row["station_count"].item(), numbers.count(row["station_days"].item())
         return Number(
@@ -268,7 +251,7 @@ def _where_number(state: State, lang: Language) -> Number:
         )
     label = "最高的区" if zh else "Highest district"
     if not table.height:
-        return Number(label, numbers.MISSING, "", vocabulary.say("no_data", lang))
+        return no_number(label, lang)
     ranked = table.sort(state.pollutant, descending=True)
     top, bottom = ranked.row(0, named=True), ranked.row(-1, named=True)
     high, shown = numbers.quantity(top[state.pollutant], unit, lang)
@@ -283,8 +266,6 @@ def _where_number(state: State, lang: Language) -> Number:
 
 
 def _carbon_number(state: State, lang: Language) -> Number:
-    from citylab.app.shell import Number
-
     zh = lang == "zh"
     by_year = state.carbon_by_year()
     first, last = min(by_year), max(by_year)
@@ -331,7 +312,7 @@ import citylab as cl
 from citylab.air import summary
 
 air = cl.load("{AIR}").collect()
-means = summary.station_means(air, "{p}", "{capture}", start={_date(state.start)}, end={_date(state.end)})
+means = summary.station_means(air, "{p}", "{capture}", start={date_code(state.start)}, end={date_code(state.end)})
 mean = means["{p}"].mean()
 first, last = (
     summary.station_means(
@@ -342,23 +323,19 @@ first, last = (
 )
 change = summary.paired_change(first["{p}"], last["{p}"], level={LEVEL})
 days = summary.city_daily(air, "{p}", "{capture}", min_stations={MIN_STATIONS})
-stations = cl.load("{STATIONS}")
-districts = cl.load("{DISTRICTS}")
+stations = cl.load("{city.STATIONS}")
+districts = cl.load("{city.DISTRICTS}")
 carbon = cl.load("{CARBON}", where={{"province_name_en": "Beijing", "sector": ["{'", "'.join(SECTORS)}"]}})
 """
 
 
 def message(state: State, lang: Language) -> str:
     """Return why there is nothing to show and what to change, or nothing."""
-    zh = lang == "zh"
-    if state.start > state.end:
-        return (
-            f"起始日（{state.start}）晚于结束日（{state.end}）：请对调。" if zh
-            else f"The period ends ({state.end}) before it starts ({state.start}): exchange the two."
-        )  # fmt: skip
+    if ends := period_message(state.start, state.end, lang):
+        return ends
     if not state.has_air():
         return (
-            f"{state.period} 内没有站点达到有效日数要求：请拉长时段。数据范围 {FIRST} 至 {LAST}。" if zh
+            f"{state.period} 内没有站点达到有效日数要求：请拉长时段。数据范围 {FIRST} 至 {LAST}。" if lang == "zh"
             else f"No station has enough valid days in {state.period}: choose a longer period. "
             f"Data run from {FIRST} to {LAST}."
         )  # fmt: skip
@@ -367,15 +344,21 @@ def message(state: State, lang: Language) -> str:
 
 def pictures(state: State) -> list[Picture]:
     """Return the page's pictures, each with the table behind it."""
-    from citylab.app.shell import Picture
 
     def stem(lang: Language) -> str:
         return vocabulary.column(state.pollutant).label(lang)
 
     def choose(longitude_deg: float, latitude_deg: float) -> None:
-        found = maps.district_at(_SHAPES, longitude_deg, latitude_deg)
+        found = maps.district_at(city.shapes(), longitude_deg, latitude_deg)
         if found is not None:
             state.district = "" if found == state.district else found
+
+    def choose_row(row: dict[str, Any]) -> None:
+        state.district = city.boundaries().filter(district_name_zh=row["district_name_zh"])["adcode"].item()
+
+    def choose_station(name: str) -> None:
+        either = (pl.col("station_name_zh") == name) | (pl.col("station_name_en") == name)
+        state.district = _PLACES.filter(either)["adcode"].item()
 
     def series_names() -> dict[str, str]:
         zh = state.lang == "zh"
@@ -390,7 +373,7 @@ def pictures(state: State) -> list[Picture]:
         p = state.pollutant
         return charts.line(
             state.daily(), "date_local", p, low=f"{p}_min", high=f"{p}_max", n="station_count", levels=state.years(),
-            names=series_names(), alt=f"{stem(state.lang)}, {state.period}", lang=state.lang, large=state.large,
+            names=series_names(), alt=f"{stem(state.lang)}, {state.period}", lang=state.lang, large=state.is_large,
             legend=False, height=250,
         )  # fmt: skip
 
@@ -399,59 +382,58 @@ def pictures(state: State) -> list[Picture]:
         marks = [("line", colour, names["line"]), ("area", colour + "38", names["band"])]
         if state.years().height:
             marks.append(("level", theme.INK, names["levels"]))
-        return charts.key(marks) + rule[0 if lang == "zh" else 1]
+        return charts.key(marks) + rule(lang)
 
     def bars() -> Any:
-        return charts.ranked(
+        plot = charts.ranked(
             state.stations(), f"station_name_{state.lang}", state.pollutant, highlight="is_selected",
-            alt=f"{stem(state.lang)}, {state.period}", lang=state.lang, large=state.large, height=350,
+            alt=f"{stem(state.lang)}, {state.period}", lang=state.lang, large=state.is_large, height=350,
         )  # fmt: skip
+        charts.on_choose(plot, choose_station)
+        return plot
 
     def district_map() -> Any:
         table = state.stations()
         return maps.district_map(
-            state.districts().rename({"station_days": "n"}), state.pollutant, _SHAPES,
+            state.districts().rename({"station_days": "n"}), state.pollutant, city.shapes(),
             stations=table.rename({"day_count": "n"}), n="n", n_name=vocabulary.say("station_days", state.lang),
             period=state.period, selected=state.district or None, no_value=vocabulary.say("no_station", state.lang),
-            lang=state.lang, large=state.large,
+            lang=state.lang, large=state.is_large,
         )  # fmt: skip
 
     def map_note(lang: Language) -> str:
         no_value = vocabulary.say("no_station", lang)
         shown = maps.legend(state.districts(), state.pollutant, no_value=no_value, lang=lang, stations=True)
-        cautions = [w.text.say(lang) for w in catalog.declaration(DISTRICTS).warnings if w.code == "legal_map"]
-        return shown + " ".join(cautions)
+        return shown + city.map_caution(lang)
 
     def carbon_bars() -> Any:
         return charts.stacked(
-            state.carbon(), "month_start", "sector", "co2_t", order=SECTORS, lang=state.lang, large=state.large,
+            state.carbon(), "month_start", "sector", "co2_t", order=SECTORS, lang=state.lang, large=state.is_large,
             height=240, legend=False,
             alt="北京各月二氧化碳排放" if state.lang == "zh" else "CO2 of Beijing by month and sector",
         )  # fmt: skip
 
-    rule = (
+    rule = text(
         f"有效日：≥ {summary.MIN_HOURS_OF_DAY} 小时；城市日：≥ {MIN_STATIONS} 个有效站点，否则留空；"
         f"年均值：≥ {summary.MIN_DAYS_OF_YEAR} 个有效日（GB 3095-2012）。色带是站点之间的范围，不是不确定性。",
         f"A valid day has ≥ {summary.MIN_HOURS_OF_DAY} hours; a city day ≥ {MIN_STATIONS} valid stations, else a gap; "
         f"a yearly mean ≥ {summary.MIN_DAYS_OF_YEAR} valid days (GB 3095-2012). The band is the range across stations, "
         "not an uncertainty.",
     )
-    apart = (
+    apart = text(
         "时间轴与上图不同：碳数据为 2019 年 1 月至 2020 年 12 月。选项不影响此图。",
         "Another time axis than above: carbon covers January 2019 to December 2020. The controls do not change it.",
     )
     share = f"{summary.MIN_DAY_SHARE:.0%}"
-    means = (
-        f"时段内有效日占 {share} 以上的站点。突出显示所选区的站点。",
-        f"Stations with ≥ {share} valid days in the period. Stations of the chosen district stand out.",
+    means = text(
+        f"时段内有效日占 {share} 以上的站点。突出显示所选区的站点；点击一条以选择其所在的区。",
+        f"Stations with ≥ {share} valid days in the period. Stations of the chosen district stand out; "
+        "click a bar to choose its district.",
     )
 
     def carbon_note(lang: Language) -> str:
         marks = [("area", theme.colour(sector), vocabulary.say(sector, lang)) for sector in SECTORS]
-        return charts.key(marks) + pick(apart)(lang)
-
-    def pick(pair: tuple[str, str]) -> Any:
-        return lambda lang: pair[0 if lang == "zh" else 1]
+        return charts.key(marks) + apart(lang)
 
     return [
         Picture(
@@ -463,14 +445,16 @@ def pictures(state: State) -> list[Picture]:
             "districts",
             title=lambda lang: stem(lang) + ("：各区站点均值" if lang == "zh" else " by district"),
             draw=district_map, table=state.districts, note=map_note, height=350, on_click=choose,
+            on_row=choose_row,
         ),
         Picture(
             "stations", title=lambda lang: f"{stem(lang)}：各站" if lang == "zh" else f"{stem(lang)} by station",
-            draw=bars, table=state.station_table, note=pick(means), height=350,
+            draw=bars, table=state.station_table, note=means, height=350,
+            on_row=choose_row,
             refresh=lambda plot: charts.update(plot, state.stations()), redraw_on=("pollutant",),
         ),
         Picture(
-            "carbon", title=pick(("二氧化碳：按月、按部门", "CO₂ by month and sector")), draw=carbon_bars,
+            "carbon", title=text("二氧化碳：按月、按部门", "CO₂ by month and sector"), draw=carbon_bars,
             table=state.carbon, note=carbon_note, height=240, wide=True,
         ),
     ]  # fmt: skip
@@ -478,75 +462,24 @@ def pictures(state: State) -> list[Picture]:
 
 def controls(state: State, lang: Language) -> pn.Column:
     """Return the widgets: what, where, when; bound to the state in both directions."""
-    import panel as pn
+    from citylab.app import controls as widgets
 
-    from citylab.app.shell import css
-
-    zh = lang == "zh"
-    inside = {"stylesheets": [css("inside")], "sizing_mode": "stretch_width", "margin": (0, 0, 12, 0)}
-    what = pn.widgets.Select(
-        name="污染物" if zh else "Pollutant", value=state.pollutant, **inside,
-        options={vocabulary.column(p).axis_title(lang): p for p in POLLUTANTS},
+    lacking = set(city.boundaries()["adcode"]) - set(_PLACES["adcode"])
+    return widgets.column(
+        state, lang,
+        widgets.choice(state, "pollutant", pick(("污染物", "Pollutant"), lang),
+                       {vocabulary.column(p).axis_title(lang): p for p in POLLUTANTS}),
+        widgets.choice(state, "district", pick(("突出显示的区", "District to point out"), lang),
+                       city.district_options(lang, lacking=lacking, why=vocabulary.say("no_station", lang))),
+        *widgets.period(state, lang, years=FULL_YEARS),
     )  # fmt: skip
-    have = set(_PLACES["adcode"])
-    none = f" ({vocabulary.say('no_station', lang)})"
-    where = pn.widgets.Select(
-        name="突出显示的区" if zh else "District to point out", value=state.district, **inside,
-        options={vocabulary.say("everywhere", lang): ""}
-        | {_name(r, "district", lang) + ("" if r["adcode"] in have else none): r["adcode"]
-           for r in _BOUNDARIES.iter_rows(named=True)},
-    )  # fmt: skip
-    when = pn.widgets.DateRangeSlider(
-        name="时段" if zh else "Period", start=FIRST, end=LAST, value=(state.start, max(state.start, state.end)),
-        format="%Y-%m-%d", **inside,
-    )  # fmt: skip
-    presets = {"全部" if zh else "All": (FIRST, LAST)} | {
-        str(y): (dt.date(y, 1, 1), dt.date(y, 12, 31)) for y in FULL_YEARS
-    }
-    quick = pn.widgets.RadioButtonGroup(options=presets, value=None, button_style="outline", **inside)
-    again = pn.widgets.Button(name=vocabulary.say("reset", lang), button_style="outline", **inside)
-
-    def as_date(value: Any) -> dt.date:
-        return value.date() if isinstance(value, dt.datetime) else value
-
-    def period(event: Any) -> None:
-        start, end = map(as_date, event.new)
-        state.param.update(start=start, end=end)
-
-    what.link(state, value="pollutant", bidirectional=True)
-    where.link(state, value="district", bidirectional=True)
-    when.param.watch(period, "value_throttled")
-    quick.param.watch(lambda e: state.param.update(start=e.new[0], end=e.new[1]) if e.new else None, "value")
-    again.on_click(lambda _: state.reset())
-
-    def follow(*_: object) -> None:
-        if state.start <= state.end:
-            when.value = (state.start, state.end)
-        quick.value = next((v for v in presets.values() if v == (state.start, state.end)), None)
-
-    follow()
-    state.param.watch(follow, ["start", "end"])
-    return pn.Column(what, where, when, quick, again, sizing_mode="stretch_width", margin=0)
 
 
 def build() -> pn.Template:
     """Return the page for one reader."""
     from citylab.app import shell
 
-    state = State()
-    return shell.page(
-        state,
-        title=TITLE,
-        question=QUESTION,
-        numbers=lambda lang: big_numbers(state, lang),
-        controls=lambda lang: controls(state, lang),
-        pictures=pictures(state),
-        cannot_show=lambda lang: cannot_show(state, lang),
-        message=lambda lang: message(state, lang),
-        sources=SOURCES,
-        code=lambda: code(state),
-        watched=State.data_choices,
-    )
+    return shell.dashboard(State(), globals())
 
 
 if __name__.startswith("bokeh_app"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import param
 
-from citylab.app.state import PageState
+from citylab.app.state import LOOKS, PageState
 
 _FLAGS = {"1": True, "0": False}
 
@@ -22,7 +23,8 @@ def query(state: PageState) -> str:
     >>> query(PageState(lang="zh"))
     'lang=zh&large=0'
     """
-    return urlencode({name: _text(getattr(state, name)) for name in state.in_url})
+    names = [*state.choices, "lang", "large", *(["simple"] if state.simple else [])]
+    return urlencode({name: _text(getattr(state, name)) for name in names})
 
 
 def _text(value: Any) -> str:
@@ -53,7 +55,7 @@ def read(state: PageState, asked: Mapping[str, str]) -> list[str]:
     (['large=perhaps'], 'zh')
     """
     refused = []
-    for name in state.in_url:
+    for name in (*state.choices, *LOOKS):
         if name not in asked:
             continue
         try:
@@ -68,6 +70,13 @@ def _value(choice: param.Parameter, text: str) -> Any:
         return _FLAGS[text]
     if isinstance(choice, param.CalendarDate):
         return dt.date.fromisoformat(text)
+    if isinstance(choice, param.Integer):
+        return int(text)
+    if isinstance(choice, param.Number) and not isinstance(choice, param.Date):
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(text)
+        return number
     return text
 
 
@@ -82,4 +91,4 @@ def connect(state: PageState) -> None:
     def write(*_: object) -> None:
         location.search = "?" + query(state)
 
-    state.param.watch(write, list(state.in_url))
+    state.param.watch(write, [*state.choices, *LOOKS])

@@ -88,7 +88,8 @@ def read(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFra
 def lines(path: str | Path, *, sheet: str | None = None) -> list[tuple[int, list[str]]]:
     """Return the cells of a CSV file or of a workbook's sheet as text, line by line.
 
-    Lines without content, and those whose first cell begins with ``#``, are left out; each keeps its number in the file.
+    Lines without content, and those whose first cell begins with ``#``, are left out; each keeps its number in the
+    file.
     """
     file = Path(path)
     rows = _workbook(file, sheet) if file.suffix.lower() in WORKBOOKS else _text(file)

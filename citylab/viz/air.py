@@ -16,10 +16,11 @@ import polars as pl
 from citylab import settings, vocabulary
 from citylab.errors import DataError, SchemaError
 from citylab.settings import Language
-from citylab.viz import charts, numbers, theme
+from citylab.viz import charts, figures, numbers, theme
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import xarray as xr
     from bokeh.plotting import figure
 
     Floats = npt.NDArray[np.float64]
@@ -40,46 +41,12 @@ _LABEL_ANGLE = 337.5
 _DAYS_PER_YEAR = 365  # as in citylab.air.trends, whose slopes are drawn here
 _ARC = np.linspace(0, 2 * np.pi, 181)
 _SMALL_PX = 10
-_NARROW_PX, _MARK_PX = 360, 36  # page of a phone; mark and gap of a legend entry
-_LATIN = 0x2E7F  # letters above are as wide as high
-
-
-def _table(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], what: str) -> pl.DataFrame:
-    table = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
-    if lost := [c for c in columns if c not in table.columns]:
-        raise SchemaError(
-            f"{what} needs columns {lost}; the frame has {table.columns}. Give it what its function made."
-        )
-    if table.is_empty():
-        raise DataError(f"{what} was given a frame without rows.")
-    return table
-
-
-def _one_group(table: pl.DataFrame, cell: Sequence[str], what: str) -> None:
-    if table.select(cell).is_duplicated().any():
-        raise DataError(f"{what} draws one group, and the frame has several. Filter it to one first.")
+_VEIL = 0.55  # opacity of what fades the cells beyond the stations
+_LABEL_PX, _PICTURE_SHARE = (24, 13), 1.35  # of a value on a map; the picture's height over that of the map within
 
 
 def _say(word: str, lang: Language) -> str:
     return vocabulary.say(word, lang)
-
-
-def _px(large: bool) -> str:
-    return f"{theme.LARGE_PX if large else theme.TEXT_PX}px"
-
-
-def _label(column: str, lang: Language) -> str:
-    return vocabulary.column(column).label(lang) if column in vocabulary.COLUMNS else column
-
-
-def _unit(column: str, unit: str | None) -> str:
-    if unit is not None:
-        return unit
-    return vocabulary.column(column).unit if column in vocabulary.COLUMNS else ""
-
-
-def _titled(column: str, unit: str, lang: Language) -> str:
-    return f"{_label(column, lang)} ({unit})" if unit not in ("", "1") else _label(column, lang)
 
 
 def _colour(column: str) -> str:
@@ -94,28 +61,14 @@ def _steps(count: int) -> list[str]:
 # round pictures
 
 
-def _square(*, alt: str, height: int, large: bool, save_as: str, box: tuple[float, float, float, float]) -> Any:
-    """Return a figure without axes whose units are as long across as up, showing at least a box."""
-    from bokeh.models import DataRange1d
-
-    ranges = {"x_range": DataRange1d(range_padding=0), "y_range": DataRange1d(range_padding=0)}
-    plot = charts._base(alt=alt, height=height, large=large, save_as=save_as, match_aspect=True, **ranges)
-    left, right, bottom, top = box
-    frame = plot.scatter([left, right], [bottom, top], size=0, alpha=0, name="box")
-    plot.x_range.renderers = plot.y_range.renderers = [frame]
-    plot.axis.visible = False
-    plot.grid.visible = False
-    return plot
-
-
 def _text(plot: Any, x: Any, y: Any, text: Any, *, large: bool, small: bool = False, **how: Any) -> None:
     from bokeh.core.properties import value
 
     if isinstance(text, str):
         x, y, text = [x], [y], [text]
     style = {"text_align": "center", "text_baseline": "middle", "text_color": theme.INK} | how
-    size = f"{_SMALL_PX}px" if small and not large else _px(large)
-    plot.text(x, y, list(text), text_font=value(theme.font_stack()), text_font_size=value(size), **style)
+    size = f"{_SMALL_PX}px" if small and not large else figures.px(large)
+    plot.text(x, y, list(text), text_font=figures.fonts(), text_font_size=value(size), **style)
 
 
 def _compass(plot: Any, top: float, rings: Sequence[float], labels: Sequence[str], lang: Language, large: bool) -> None:
@@ -132,16 +85,6 @@ def _compass(plot: Any, top: float, rings: Sequence[float], labels: Sequence[str
     for word, turn in COMPASS:
         a = math.radians(turn)
         _text(plot, middle * math.sin(a), middle * math.cos(a), _say(word, lang), large=large, text_font_style="bold")
-
-
-def _legend(plot: Any, large: bool, shown: bool) -> None:
-    """Put the legend above the picture, in as many columns as a narrow page holds."""
-    charts._legend_above(plot, large, shown)
-    if shown and plot.legend:
-        px = theme.LARGE_PX if large else theme.TEXT_PX
-        texts = [item.label.value for item in plot.legend[0].items]
-        widest = max(sum(px if ord(c) > _LATIN else 0.52 * px for c in t) for t in texts) + _MARK_PX
-        plot.legend[0].ncols = max(1, min(len(texts), int(_NARROW_PX / widest)))
 
 
 def _rings(top: float, count: int = 5) -> list[float]:
@@ -206,13 +149,15 @@ def rose(
     >>> [item.label.value for item in plot.legend[0].items]
     ['0–2 m/s', '2–4 m/s']
     """
-    from bokeh.models import ColumnDataSource, HoverTool, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     what = "The rose"
     lang = lang or settings.language()
     cell = ["sector_deg", "speed_from_ms"]
-    rows = _table(frame, [*cell, "sector_width_deg", "speed_to_ms", "share", "n", "calm_share", "n_total"], what)
-    _one_group(rows, cell, what)
+    rows = figures.rows_of(
+        frame, [*cell, "sector_width_deg", "speed_to_ms", "share", "n", "calm_share", "n_total"], what
+    )
+    figures.need_one_group(rows, cell, what)
     rows = rows.sort(cell).with_columns(pl.col("share").fill_null(0.0))
     rows = rows.with_columns(pl.col("share").cum_sum().over("sector_deg").alias("outer"))
     spokes = rows.group_by("sector_deg", maintain_order=True).agg(pl.col("share").sum())
@@ -228,9 +173,14 @@ def rose(
     rings = _rings(most["share"])
     top = rings[-1]
     span = top * _ROOM
-    plot = _square(alt=alt or "; ".join([_say("wind_rose", lang), told, *notes]), height=height, large=large,
-                   save_as="citylab_wind_rose", box=(-span, span, -span, span))  # fmt: skip
-    plot.tags = [{"chart": "rose", "lang": lang}]
+    plot = figures.square(
+        alt=alt or "; ".join([_say("wind_rose", lang), told, *notes]),
+        height=height,
+        large=large,
+        save_as="citylab_wind_rose",
+        box=(-span, span, -span, span),
+        tags={"chart": "rose", "lang": lang},
+    )
     classes = rows["speed_from_ms"].unique().sort().to_list()
     drawn = []
     for start, colour in zip(classes, _steps(len(classes)), strict=True):
@@ -272,9 +222,8 @@ def rose(
     plot.add_tools(
         HoverTool(renderers=drawn, tooltips=[("", "@from · @speed"), ("", f"@share {_say('of_records', lang)}")])
     )
-    plot.add_layout(Title(text=" · ".join(notes), text_font=theme.font_stack(), text_font_size=_px(large),
-                          text_font_style="normal", text_color=theme.INK, align="center"), "below")  # fmt: skip
-    _legend(plot, large, legend and bool(drawn))
+    figures.text_line(plot, " · ".join(notes), "below", large)
+    figures.legend_above(plot, large, legend and bool(drawn), narrow=True)
     return plot
 
 
@@ -319,19 +268,19 @@ def polar(
     >>> plot.select_one({"name": "colours"}).title
     'PM2.5 (µg/m³)'
     """
-    from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     what = "The polar plot"
     lang = lang or settings.language()
     place = ["u_ms", "v_ms"]
     needed = [*place, "method", "wind_speed_ms", "wind_direction_deg", "speed_width_ms", "direction_width_deg", "n"]
-    rows = _table(frame, [*needed, value], what)
-    _one_group(rows, ["wind_speed_ms", "wind_direction_deg"] if rows["method"][0] != "gam" else place, what)
+    rows = figures.rows_of(frame, [*needed, value], what)
+    figures.need_one_group(rows, ["wind_speed_ms", "wind_direction_deg"] if rows["method"][0] != "gam" else place, what)
     told = rows.filter(pl.col(value).is_not_null())
     if told.is_empty():
         raise DataError(f"{what} has nothing to draw: every {value!r} is null. Look at n, or widen exclude_share.")
-    unit = _unit(value, unit)
-    title = _say("conditional_probability", lang) if value == "cpf_share" else _titled(value, unit, lang)
+    unit = figures.unit_of(value, unit)
+    title = _say("conditional_probability", lang) if value == "cpf_share" else figures.axis_title(value, unit, lang)
     peak = told.sort(value).row(-1, named=True)
     at = f"{_bearing(round(peak['wind_direction_deg']))}, {numbers.figures(peak['wind_speed_ms'], digits=2)} m/s"
     note = f"{_say('highest_at', lang)} {at}: {numbers.figures(peak[value])}"
@@ -341,12 +290,16 @@ def polar(
     reach = float(far)  # type: ignore[arg-type]
     rings = [r for r in _rings(reach) if r <= reach * (1 + 1e-9)]
     span = reach * _ROOM
-    plot = _square(alt=alt or f"{_say('polar_plot', lang)}: {title}; {note}; {caution}", height=height, large=large,
-                   save_as=f"citylab_polar_{value}", box=(-span, span, -span, span))  # fmt: skip
-    plot.tags = [{"chart": "polar", "value": value, "lang": lang}]
+    plot = figures.square(
+        alt=alt or f"{_say('polar_plot', lang)}: {title}; {note}; {caution}",
+        height=height,
+        large=large,
+        save_as=f"citylab_polar_{value}",
+        box=(-span, span, -span, span),
+        tags={"chart": "polar", "value": value, "lang": lang},
+    )
     low, high = limits or (float(told[value].min()), float(told[value].max()))  # type: ignore[arg-type]
-    mapper = LinearColorMapper(palette=list(theme.SEQUENTIAL), low=low, high=high if high > low else low + 1,
-                               nan_color="rgba(0, 0, 0, 0)")  # fmt: skip
+    mapper = figures.colours_between(low, high)
     if is_image:
         grid = rows.sort("v_ms", "u_ms")
         side = grid["u_ms"].n_unique()
@@ -382,14 +335,9 @@ def polar(
     shown = numbers.reading(unit, lang).unit
     plot.add_tools(HoverTool(renderers=[drawn], tooltips=[
         ("", "@from{0}° · @speed{0.0} m/s"), ("", f"@value{{0,0.00}} {shown}"), ("n", "@n{0}")]))  # fmt: skip
-    bar = ColorBar(color_mapper=mapper, title=title, name="colours", width=12, height="auto", padding=4,
-                   title_text_font=theme.font_stack(), major_label_text_font=theme.font_stack(),
-                   title_text_font_style="normal", title_text_font_size=_px(large), title_text_color=theme.INK,
-                   major_label_text_font_size=_px(large), major_label_text_color=theme.INK)  # fmt: skip
-    plot.add_layout(bar, "right")
+    figures.colour_bar(plot, mapper, title, large)
     for line in (caution, note):
-        plot.add_layout(Title(text=line, text_font=theme.font_stack(), text_font_size=_px(large), align="center",
-                              text_font_style="normal", text_color=theme.INK), "below")  # fmt: skip
+        figures.text_line(plot, line, "below", large)
     return plot
 
 
@@ -430,30 +378,35 @@ def percentile_rose_plot(
     >>> plot.legend[0].items[0].label.value
     'percentile 50'
     """
-    from bokeh.models import ColumnDataSource, HoverTool, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     what = "The percentile rose"
     lang = lang or settings.language()
     cell = ["sector_deg", "percentile"]
-    rows = _table(frame, [*cell, "sector_width_deg", "is_scarce", "n", value], what)
-    _one_group(rows, cell, what)
+    rows = figures.rows_of(frame, [*cell, "sector_width_deg", "is_scarce", "n", value], what)
+    figures.need_one_group(rows, cell, what)
     told = rows.filter(pl.col(value).is_not_null() & ~pl.col("is_scarce"))
     if told.is_empty():
         raise DataError(f"{what} has no sector with enough records. Lower min_n of percentile_rose, or add data.")
     if (told[value] < 0).any():
         raise DataError(f"{what} draws values as lengths, and some of {value!r} are negative.")
-    unit = _unit(value, unit)
+    unit = figures.unit_of(value, unit)
     wanted = rows["percentile"].unique().sort().to_list()
     peak = told.filter(pl.col("percentile") == wanted[-1]).sort(value).row(-1, named=True)
     rings = _rings(peak[value])
     top = rings[-1]
     span = top * _ROOM
-    title = _titled(value, unit, lang)
+    title = figures.axis_title(value, unit, lang)
     note = (f"{_say('percentile_word', lang)} {wanted[-1]:g}: {_say('highest_at', lang)} "
             f"{_bearing(peak['sector_deg'])}, {numbers.figures(peak[value])}")  # fmt: skip
-    plot = _square(alt=alt or f"{_say('percentile_rose', lang)}: {title}; {note}", height=height, large=large,
-                   save_as=f"citylab_percentile_rose_{value}", box=(-span, span, -span, span))  # fmt: skip
-    plot.tags = [{"chart": "percentile_rose", "value": value, "lang": lang}]
+    plot = figures.square(
+        alt=alt or f"{_say('percentile_rose', lang)}: {title}; {note}",
+        height=height,
+        large=large,
+        save_as=f"citylab_percentile_rose_{value}",
+        box=(-span, span, -span, span),
+        tags={"chart": "percentile_rose", "value": value, "lang": lang},
+    )
     drawn = []
     for percentile, colour in reversed(list(zip(wanted, _steps(len(wanted)), strict=True))):
         part = told.filter(pl.col("percentile") == percentile)
@@ -471,9 +424,8 @@ def percentile_rose_plot(
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[
         ("", "@from"), (_say("percentile_word", lang), "@p"),
         ("", f"@outer{{0,0.0}} {numbers.reading(unit, lang).unit}"), ("n", "@n")]))  # fmt: skip
-    plot.add_layout(Title(text=title, text_font=theme.font_stack(), text_font_size=_px(large), align="center",
-                          text_font_style="normal", text_color=theme.INK), "below")  # fmt: skip
-    _legend(plot, large, legend)
+    figures.text_line(plot, title, "below", large)
+    figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
 
@@ -527,17 +479,21 @@ def variation(
 
     what = "The variation"
     lang = lang or settings.language()
-    rows = _table(frame, ["variable", "mean", "low", "high", "n", "n_days", "level"], what)
+    rows = figures.rows_of(frame, ["variable", "mean", "low", "high", "n", "n_days", "level"], what)
     cycles = [c for c in rows.columns if c in _CYCLES]
     if not cycles:
         raise SchemaError(f"{what} needs one of the columns {list(_CYCLES)}; the frame has {rows.columns}.")
     x, apart = cycles[-1], [*rows.columns[: rows.columns.index("variable")], "variable", *cycles[:-1]]
     variables = rows["variable"].unique(maintain_order=True).to_list()
-    units = {_unit(v, unit) for v in variables}
+    units = {figures.unit_of(v, unit) for v in variables}
     if len(units) > 1:
         raise SchemaError(f"{what} has one axis, and {variables} have units {sorted(units)}. Draw them apart.")
     shown = units.pop()
-    title = _titled(variables[0], shown, lang) if len(variables) == 1 else f"{_say('concentration', lang)} ({shown})"
+    title = (
+        figures.axis_title(variables[0], shown, lang)
+        if len(variables) == 1
+        else f"{_say('concentration', lang)} ({shown})"
+    )
     lines = rows.partition_by(apart, as_dict=True, maintain_order=True)
     if len(lines) > len(LINES):
         raise DataError(f"{what} would have {len(lines)} lines; eight are the most that can be told apart. Filter.")
@@ -547,8 +503,14 @@ def variation(
     said = {t: _say(f"{x}_{t}", lang) if x in ("weekday", "month") else str(t) for t in ticks}
     spoken = []
     ends = Range1d(ticks[0] - 0.5, ticks[-1] + 0.5)
-    plot = charts._base(alt=alt or "", height=height, large=large, save_as=f"citylab_{x}_{variables[0]}", x_range=ends)
-    plot.tags = [{"chart": "variation", "x": x, "lang": lang}]
+    plot = figures.base(
+        alt=alt or "",
+        height=height,
+        large=large,
+        save_as=f"citylab_{x}_{variables[0]}",
+        x_range=ends,
+        tags={"chart": "variation", "x": x, "lang": lang},
+    )
     drawn: list[Any] = []
     several = len(variables) > 1
     for (key, part), spare in zip(lines.items(), LINES, strict=False):
@@ -560,8 +522,8 @@ def variation(
         at, mean, low, high = (
             told[c].cast(pl.Float64).fill_null(math.nan).to_numpy() for c in (x, "mean", "low", "high")
         )
-        outline = charts.band_outline(at * charts.MS_PER_DAY, low, high)
-        edge = {"x": outline["x"] / charts.MS_PER_DAY, "y": outline["y"]}
+        outline = charts.band_outline(at * figures.MS_PER_DAY, low, high)
+        edge = {"x": outline["x"] / figures.MS_PER_DAY, "y": outline["y"]}
         plot.patch("x", "y", source=ColumnDataSource(edge), color=colour, alpha=0.18, line_width=0)
         data = {"x": at, "y": mean, "low": low, "high": high, "n": told["n"].to_numpy(),
                 "days": told["n_days"].to_numpy(),
@@ -574,10 +536,7 @@ def variation(
             spoken.append(
                 f"{label}: {_say('highest_at', lang)} {said[told[x][most]]}, {numbers.figures(float(mean[most]))}"
             )
-    plot.html_attributes = {
-        "role": "img",
-        "aria-label": alt or f"{_say('time_variation', lang)}: {title}; " + "; ".join(spoken),
-    }
+    figures.say_aloud(plot, alt or f"{_say('time_variation', lang)}: {title}; " + "; ".join(spoken))
     plot.yaxis.axis_label = title
     plot.xaxis.axis_label = _say(_CYCLES[x], lang)
     plot.xaxis.ticker = FixedTicker(ticks=ticks if x != "hour" else [t for t in ticks if t % 3 == 0])
@@ -590,7 +549,7 @@ def variation(
         ("", "@label · @at"), ("", f"@y{{0,0.0}} {unit_word}"), (band, "@low{0,0.0} – @high{0,0.0}"),
         ("n", "@n"), (_say("day_count", lang), "@days")]))  # fmt: skip
     plot.patch([math.nan], [math.nan], color=theme.MUTED, alpha=0.3, line_width=0, legend_label=band)
-    _legend(plot, large, legend)
+    figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
 
@@ -599,7 +558,7 @@ def _line_label(key: Mapping[str, object], several: bool, names: Mapping[object,
     for column, given in key.items():
         if column == "variable":
             if several or len(key) == 1:
-                parts.append(names.get(given) or _label(str(given), lang))
+                parts.append(names.get(given) or figures.label_of(str(given), lang))
         elif column in ("weekday", "month"):
             parts.append(_say(f"{column}_{given}", lang))
         else:
@@ -657,17 +616,14 @@ def calendar_plot(
     >>> len(plot.select_one({"name": "data"}).data["text"])
     31
     """
-    from bokeh.models import ColorBar, LinearColorMapper
-
     lang = lang or settings.language()
     days = _year(frame, [value], year, "The calendar")
-    unit = _unit(value, unit)
-    title = _titled(value, unit, lang)
+    unit = figures.unit_of(value, unit)
+    title = figures.axis_title(value, unit, lang)
     told = days.drop_nulls(value)
     ends = (float(told[value].min()), float(told[value].max())) if told.height else (0.0, 1.0)  # type: ignore[arg-type]
     low, high = limits or ends
     none = theme.colour("no_data")
-    steps = list(theme.SEQUENTIAL)
     colours = [none if v is None else theme.step(v, low, high) for v in days[value]]
     hover = [numbers.figures(v) if v is None else f"{numbers.figures(v)} {unit}" for v in days[value]]
     spoken = f"{_say('calendar_of_days', lang)} {days['year'][0]}: {title}"
@@ -676,15 +632,11 @@ def calendar_plot(
         worst = told.sort(value).row(-1, named=True)
         spoken += f"; {_say('highest_at', lang)} {worst['_date']}: {numbers.figures(worst[value])}"
     plot = _calendar(days, colours, hover, columns, alt or spoken, lang, height, large, f"citylab_calendar_{value}")
-    mapper = LinearColorMapper(palette=steps, low=low, high=high if high > low else low + 1)
-    bar = ColorBar(color_mapper=mapper, title=title, name="colours", width=12, height="auto", padding=4,
-                   title_text_font=theme.font_stack(), major_label_text_font=theme.font_stack(),
-                   title_text_font_style="normal", title_text_font_size=_px(large), title_text_color=theme.INK,
-                   major_label_text_font_size=_px(large), major_label_text_color=theme.INK)  # fmt: skip
-    plot.add_layout(bar, "right")
+    mapper = figures.colours_between(low, high)
+    figures.colour_bar(plot, mapper, title, large)
     if told.height < days.height:
         _swatches(plot, [(_say("missing_day", lang), none)])
-        _legend(plot, large, legend)
+        figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
 
@@ -749,13 +701,13 @@ def aqi_calendar(
     )
     marks = levels.select(name, "aqi_color").rows()
     _swatches(plot, [*marks, *([(_say("without_index", lang), none)] if lost else [])])
-    _legend(plot, large, legend)
+    figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
 
 def _year(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str], year: int | None, what: str) -> pl.DataFrame:
-    rows = _table(frame, ["year", "month", "day", "weekday", "week", *columns], what)
-    _one_group(rows, ["year", "month", "day"], what)
+    rows = figures.rows_of(frame, ["year", "month", "day", "weekday", "week", *columns], what)
+    figures.need_one_group(rows, ["year", "month", "day"], what)
     years = rows["year"].unique().sort().to_list()
     if year is None and len(years) > 1:
         raise DataError(f"{what} draws one year, and the frame has {years}. Say which with year=.")
@@ -778,7 +730,7 @@ def _calendar(
     edition: str = "",
 ) -> Any:
     from bokeh.core.properties import value
-    from bokeh.models import ColumnDataSource, HoverTool, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     months = days["month"].unique().sort().to_list()
     columns = min(columns, len(months))
@@ -786,8 +738,14 @@ def _calendar(
     at = {m: (i % columns * wide, -(i // columns) * tall) for i, m in enumerate(months)}
     lines = math.ceil(len(months) / columns)
     box = (-0.7, columns * wide - 1.3, -lines * tall + 1.3, 2.2)
-    plot = _square(alt=alt, height=height, large=large, save_as=save_as, box=box)
-    plot.tags = [{"chart": "calendar", "year": days["year"][0], "lang": lang}]
+    plot = figures.square(
+        alt=alt,
+        height=height,
+        large=large,
+        save_as=save_as,
+        box=box,
+        tags={"chart": "calendar", "year": days["year"][0], "lang": lang},
+    )
     places = days.select("month", "weekday", "week").rows()
     source = ColumnDataSource(
         {
@@ -802,8 +760,17 @@ def _calendar(
         name="data",
     )
     cells = plot.rect("x", "y", 0.94, 0.94, fill_color="colour", line_width=0, source=source)
-    plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_color="ink",
-              text_font=value(theme.font_stack()), text_font_size=value(f"{_SMALL_PX}px"))  # fmt: skip
+    plot.text(
+        "x",
+        "y",
+        "text",
+        source=source,
+        text_align="center",
+        text_baseline="middle",
+        text_color="ink",
+        text_font=figures.fonts(),
+        text_font_size=value(f"{_SMALL_PX}px"),
+    )
     initials = [_say(f"weekday_{d}", lang)[-1 if lang == "zh" else 0] for d in range(1, _WEEK + 1)]
     for month, (x, y) in at.items():
         _text(plot, x + (_WEEK - 1) / 2, y + 1.75, _say(f"month_{month}", lang), large=large, text_font_style="bold")
@@ -811,8 +778,7 @@ def _calendar(
               text_color=theme.MUTED)  # fmt: skip
     plot.add_tools(HoverTool(renderers=[cells], tooltips=[("", "@date"), ("", "@hover")]))
     heading = " · ".join(filter(None, (str(days["year"][0]), edition)))
-    plot.add_layout(Title(text=heading, text_font=theme.font_stack(), text_font_size=_px(large), align="center",
-                          text_font_style="bold", text_color=theme.INK), "above")  # fmt: skip
+    figures.text_line(plot, heading, "above", large, bold=True)
     return plot
 
 
@@ -822,6 +788,248 @@ def _swatches(plot: Any, marks: Sequence[tuple[str, str]]) -> None:
         plot.rect(
             [math.nan], [math.nan], 1, 1, fill_color=colour, line_color=theme.MUTED, line_width=0.5, legend_label=text
         )
+
+
+# space
+
+
+def grid_plot(
+    grid: xr.Dataset,
+    boundaries: pl.DataFrame | Sequence[dict[str, Any]] | None = None,
+    *,
+    unit: str | None = None,
+    limits: tuple[float, float] | None = None,
+    names: Mapping[str, str] | None = None,
+    period: str = "",
+    margin_deg: float | None = None,
+    alt: str | None = None,
+    lang: Language | None = None,
+    height: int = 460,
+    large: bool = False,
+) -> figure:
+    """Return an interpolated map with its stations, their values, and the error that cross-validation found.
+
+    Cells beyond the stations' hull are a guess; they are faded, and a line below says so. Where leaving out stations
+    shows the map to be no better than one number for the city, a line says that too.
+
+    Parameters
+    ----------
+    grid
+        What :func:`citylab.air.space.to_grid` gives.
+    boundaries
+        Outlines to draw over it: rows as in :func:`citylab.viz.maps.features`, or what that function returned.
+    unit
+        Unit of the value; default: the vocabulary's.
+    limits
+        Ends of the colours; default: least and greatest of cells and stations. Give the same to maps to be compared.
+    names
+        What stations are called, by their id; default: their ids.
+    period
+        Day or years of the values, written above the picture.
+    margin_deg
+        How far beyond the stations the picture reaches [°]; default: the whole grid.
+    alt, lang, height, large
+        As in :func:`rose`.
+
+    Raises
+    ------
+    SchemaError
+        The grid is not one of ``to_grid``.
+    DataError
+        No cell has a value.
+
+    Examples
+    --------
+    >>> from citylab.air.space import to_grid
+    >>> line = pl.DataFrame({"station_id": list("abcd"), "longitude_deg": [116.0, 116.1, 116.2, 116.3],
+    ...                      "latitude_deg": [40.0, 40.1, 40.0, 40.1], "pm25_ugm3": [60.0, 70.0, 80.0, 90.0]})
+    >>> plot = grid_plot(to_grid(line, "pm25_ugm3", cell_deg=0.1), lang="en")
+    >>> plot.html_attributes["aria-label"][:46]
+    'Interpolated map: PM2.5 (µg/m³); a 60.0 to d 9'
+    """
+    from bokeh.models import ColumnDataSource, HoverTool
+
+    what = "The interpolated map"
+    lang = lang or settings.language()
+    value = _value_of(grid, what)
+    unit = figures.unit_of(value, unit)
+    title = figures.axis_title(value, unit, lang)
+    lon, lat = grid["longitude_deg"].to_numpy(), grid["latitude_deg"].to_numpy()
+    cells = grid[value].to_numpy()
+    if not np.isfinite(cells).any():
+        raise DataError(f"{what} has nothing to draw: every cell of {value!r} is missing. Look at outline.")
+    stations = grid_stations(grid, names=names).sort(value)
+    every = np.concatenate([cells[np.isfinite(cells)], stations[value].to_numpy()])
+    low, high = limits or (float(every.min()), float(every.max()))
+    first, last = stations.row(0, named=True), stations.row(-1, named=True)
+    ends = f" {_say('range_to', lang)} ".join(
+        f"{row['station']} {numbers.figures(row[value])}" for row in (first, last)
+    )
+    notes = grid_notes(grid, lang=lang)
+    shrink = math.cos(math.radians(float(lat.mean())))  # a degree of longitude is shorter than one of latitude
+    step_x, step_y = _cell_size(lon) * shrink, _cell_size(lat)
+    left, bottom = lon[0] * shrink - step_x / 2, lat[0] - step_y / 2
+    whole = (left, left + step_x * len(lon), bottom, bottom + step_y * len(lat))
+    at_x, at_y = stations["station_longitude_deg"].to_numpy() * shrink, stations["station_latitude_deg"].to_numpy()
+    box = whole
+    if margin_deg is not None:
+        more = margin_deg * shrink
+        box = (max(left, at_x.min() - more), min(whole[1], at_x.max() + more),
+               max(bottom, at_y.min() - margin_deg), min(whole[3], at_y.max() + margin_deg))  # fmt: skip
+    spoken = [f"{_say('interpolated_map', lang)}: {title}", period, ends, *notes]
+    plot = figures.square(
+        alt=alt or "; ".join(filter(None, spoken)), height=height, large=large,
+        save_as=f"citylab_grid_{value}", box=box, tags={"chart": "grid", "value": value, "lang": lang},
+    )  # fmt: skip
+    mapper = figures.colours_between(low, high)
+    place = {"x": left, "y": bottom, "dw": whole[1] - left, "dh": whole[3] - bottom}
+    inside = grid["is_inside_hull"].to_numpy()
+    data = {k: [v] for k, v in place.items()} | {
+        "value": [cells],
+        "km": [np.where(np.isfinite(cells), grid["nearest_station_km"].to_numpy(), np.nan)],
+        "veil": [np.where(inside | ~np.isfinite(cells), np.nan, 1.0)],
+    }
+    source = ColumnDataSource(data, name="cells")
+    drawn = plot.image("value", x="x", y="y", dw="dw", dh="dh", source=source, color_mapper=mapper)
+    plot.image("veil", x="x", y="y", dw="dw", dh="dh", source=source, alpha=_VEIL,
+               color_mapper=figures.colours_between(0, 1).clone(palette=[theme.PAPER]))  # fmt: skip
+    if boundaries is not None:
+        xs, ys = _outlines(boundaries, shrink)
+        plot.multi_line(xs, ys, line_color=theme.MUTED, line_width=0.8, line_alpha=0.9)
+    points = ColumnDataSource(
+        {"x": at_x, "y": at_y, "name": stations["station"].to_list(),
+         "text": [numbers.figures(v, digits=2) if fits else ""
+                  for v, fits in zip(stations[value], _with_room(at_x, at_y, (box[3] - box[2]) / height), strict=True)],
+         "value": [numbers.figures(v) for v in stations[value]],
+         "colour": [theme.step(v, low, high) for v in stations[value]]},
+        name="stations",
+    )  # fmt: skip
+    dots = plot.scatter("x", "y", source=points, size=9, fill_color="colour", line_color=theme.INK, line_width=1.5)
+    plot.text("x", "y", "text", source=points, text_font=figures.fonts(), text_font_size=f"{_SMALL_PX}px",
+              text_color=theme.INK, text_align="center", text_baseline="bottom", y_offset=-7, padding=1,
+              background_fill_color=theme.PAPER, background_fill_alpha=0.75)  # fmt: skip
+    shown = numbers.reading(unit, lang).unit
+    plot.add_tools(
+        HoverTool(renderers=[drawn], tooltips=[
+            ("", f"@value{{0,0.0}} {shown}"), (_say("nearest_station", lang), "@km{0.0} km")]),
+        HoverTool(renderers=[dots], tooltips=[("", f"@name: @value {shown}")]),
+    )  # fmt: skip
+    figures.colour_bar(plot, mapper, title, large)
+    if period:
+        figures.text_line(plot, period, "above", large, bold=True)
+    for line in notes:
+        figures.text_line(plot, line, "below", large)
+    return plot
+
+
+def grid_notes(grid: xr.Dataset, *, lang: Language | None = None) -> list[str]:
+    """Return what is printed on an interpolated map: method, stations and errors; then what must not be overlooked.
+
+    Parameters
+    ----------
+    grid
+        What :func:`citylab.air.space.to_grid` gives.
+    lang
+        Language; default: the ``CITYLAB_LANG`` setting.
+
+    Raises
+    ------
+    SchemaError
+        The grid is not one of ``to_grid``.
+    """
+    lang = lang or settings.language()
+    _value_of(grid, "The interpolated map")
+    attrs = grid.attrs
+    unit = numbers.reading(attrs["units"], lang).unit
+
+    def figure_of(key: str) -> str:
+        return numbers.figures(attrs[key]) if math.isfinite(attrs[key]) else _say("too_few_stations", lang)
+
+    def with_unit(text: str) -> str:
+        return f"{text} {unit}" if text[-1].isdigit() else text
+
+    method = _say(f"method_{attrs['method']}", lang)
+    notes = [f"{method}, n = {attrs['n_stations']} {_say('stations_word', lang)}"]
+    notes += [f"{_say(f'error_{s}_out', lang)}: {with_unit(figure_of(f'cv_{s}_rmse'))}" for s in ("station", "block")]
+    means = [m for s in ("station", "block") if math.isfinite(m := attrs[f"cv_{s}_rmse_of_mean"])]
+    if means:
+        told = f" {_say('and', lang)} ".join(numbers.figures(m) for m in means)
+        notes.append(f"{_say('of_plain_mean', lang)}: {told} {unit}")
+    if any(attrs[f"cv_{s}_skill"] <= 0 for s in ("station", "block")):
+        notes.append(_say("map_no_better", lang))
+    if bool((~grid["is_inside_hull"] & grid[attrs["value"]].notnull()).any()):
+        notes.append(_say("beyond_hull", lang))
+    return notes
+
+
+def grid_stations(grid: xr.Dataset, *, names: Mapping[str, str] | None = None) -> pl.DataFrame:
+    """Return the stations behind an interpolated map: id, name, position and value, one row per station."""
+    value = _value_of(grid, "The interpolated map")
+    ids = [str(i) for i in grid["station_id"].to_numpy()]
+    return pl.DataFrame(
+        {
+            "station_id": ids,
+            "station": [(names or {}).get(i, i) for i in ids],
+            "station_longitude_deg": grid["station_longitude_deg"].to_numpy(),
+            "station_latitude_deg": grid["station_latitude_deg"].to_numpy(),
+            value: grid["station_value"].to_numpy(),
+        }
+    )
+
+
+def grid_table(grid: xr.Dataset) -> pl.DataFrame:
+    """Return the table behind an interpolated map: one row per cell that has a value, from south to north.
+
+    Columns: ``longitude_deg``, ``latitude_deg`` (centre of the cell), the value, ``is_inside_hull``,
+    ``nearest_station_km``.
+    """
+    value = _value_of(grid, "The interpolated map")
+    lat, lon = np.meshgrid(grid["latitude_deg"].to_numpy(), grid["longitude_deg"].to_numpy(), indexing="ij")
+    columns = {"longitude_deg": lon, "latitude_deg": lat} | {
+        c: grid[c].to_numpy() for c in (value, "is_inside_hull", "nearest_station_km")
+    }
+    return pl.DataFrame({k: v.ravel() for k, v in columns.items()}).filter(pl.col(value).is_not_nan())
+
+
+def _value_of(grid: xr.Dataset, what: str) -> str:
+    value = grid.attrs.get("value")
+    needed = [value, "is_inside_hull", "nearest_station_km", "station_value"]
+    if value is None or any(n not in grid for n in needed) or "cv_block_rmse" not in grid.attrs:
+        raise SchemaError(f"{what} needs what citylab.air.space.to_grid gives; the grid has {list(grid.data_vars)}.")
+    return str(value)
+
+
+def _with_room(x: Floats, y: Floats, unit_per_px: float) -> list[bool]:
+    """Return which labels can be written without covering another: the outermost values first, as they are sorted."""
+    wide, tall = (px * unit_per_px * _PICTURE_SHARE for px in _LABEL_PX)
+    n = len(x)
+    order = [i for pair in zip(range(n - 1, -1, -1), range(n), strict=True) for i in pair]
+    taken: list[int] = []
+    for i in dict.fromkeys(order):
+        if all(abs(x[i] - x[j]) >= wide or abs(y[i] - y[j]) >= tall for j in taken):
+            taken.append(i)
+    return [i in taken for i in range(n)]
+
+
+def _cell_size(centres: Floats) -> float:
+    return float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
+
+
+def _outlines(
+    boundaries: pl.DataFrame | Sequence[dict[str, Any]], shrink: float
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Return the rings of polygons as lines, longitudes shrunk."""
+    from citylab.viz import maps
+
+    shapes = maps.features(boundaries) if isinstance(boundaries, pl.DataFrame) else boundaries
+    xs, ys = [], []
+    for shape in shapes:
+        parts = shape["geometry"]["coordinates"]
+        polygons = parts if shape["geometry"]["type"] == "MultiPolygon" else [parts]
+        for ring in (ring for polygon in polygons for ring in polygon):
+            xs.append([x * shrink for x, _ in ring])
+            ys.append([y for _, y in ring])
+    return xs, ys
 
 
 # trends
@@ -876,15 +1084,17 @@ def trend_plot(
     >>> plot.yaxis.axis_label
     'PM2.5 (µg/m³)'
     """
-    from bokeh.models import ColumnDataSource, HoverTool, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     what = "The trend"
     lang = lang or settings.language()
-    rows = _table(months, ["variable", "month_start", "mean", "deseasonalised", "is_filled"], what).sort("month_start")
-    line = _table(
+    rows = figures.rows_of(months, ["variable", "month_start", "mean", "deseasonalised", "is_filled"], what).sort(
+        "month_start"
+    )
+    line = figures.rows_of(
         trend, ["variable", "slope_per_year", "slope_low", "slope_high", "recipe", "stars", "level", "reason"], what
     )
-    _one_group(rows, ["month_start"], what)
+    figures.need_one_group(rows, ["month_start"], what)
     if line.height != 1 or line["variable"][0] != rows["variable"][0]:
         raise DataError(
             f"{what} needs one row for the series of {rows['variable'][0]!r}; got {line.height} of "
@@ -892,14 +1102,14 @@ def trend_plot(
         )
     fit = line.row(0, named=True)
     variable = fit["variable"]
-    unit = _unit(variable, unit)
+    unit = figures.unit_of(variable, unit)
     shown = numbers.reading(unit, lang).unit
     season_out = fit["recipe"] is not None
     values = rows["deseasonalised" if season_out else "mean"].cast(pl.Float64).fill_null(math.nan).to_numpy()
-    at = charts._ms(rows["month_start"])
-    days = at / charts.MS_PER_DAY
+    at = figures.ms(rows["month_start"])
+    days = at / figures.MS_PER_DAY
     colour = _colour(variable)
-    title = _titled(variable, unit, lang)
+    title = figures.axis_title(variable, unit, lang)
     has_line = fit["slope_per_year"] is not None
     if has_line:
         slope = numbers.figures(fit["slope_per_year"], sign=True)
@@ -908,9 +1118,14 @@ def trend_plot(
         note = f"{slope} [{span}] {shown}/{_say('per_year', lang)}{stars}"
     else:
         note = fit["reason"] or _say("too_little_data", lang)
-    plot = charts._base(alt=alt or f"{_say('trend_of_months', lang)}: {title}; {note}", height=height, large=large,
-                        save_as=f"citylab_trend_{variable}", x_axis_type="datetime")  # fmt: skip
-    plot.tags = [{"chart": "trend", "variable": variable, "lang": lang}]
+    plot = figures.base(
+        alt=alt or f"{_say('trend_of_months', lang)}: {title}; {note}",
+        height=height,
+        large=large,
+        save_as=f"citylab_trend_{variable}",
+        x_axis_type="datetime",
+        tags={"chart": "trend", "variable": variable, "lang": lang},
+    )
     name = _say("deseasonalised_mean" if season_out else "monthly_mean", lang)
     if has_line:
         draw = {k: _through_the_median(days, values, fit[k]) for k in ("slope_low", "slope_per_year", "slope_high")}
@@ -933,11 +1148,10 @@ def trend_plot(
         plot.line(at, draw["slope_per_year"], color=theme.INK, line_width=2.5, line_dash="dashed", name="line",
                   legend_label=_say("trend_line", lang))  # fmt: skip
     plot.yaxis.axis_label = title
-    charts._date_axis(plot, lang)
+    figures.date_axis(plot, lang)
     plot.add_tools(HoverTool(renderers=[dots], tooltips=[("", "@month"), (name, f"@y{{0,0.0}} {shown}")]))
-    plot.add_layout(Title(text=note, text_font=theme.font_stack(), text_font_size=_px(large), align="left",
-                          text_font_style="bold", text_color=theme.INK), "above")  # fmt: skip
-    _legend(plot, large, legend)
+    figures.text_line(plot, note, "above", large, bold=True, align="left")
+    figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
 
@@ -985,15 +1199,17 @@ def taylor_plot(
     >>> plot.select_one({"name": "data"}).data["label"]
     ['forecast']
     """
-    from bokeh.models import ColumnDataSource, HoverTool, Title
+    from bokeh.models import ColumnDataSource, HoverTool
 
     what = "The Taylor diagram"
     lang = lang or settings.language()
-    rows = _table(frame, ["model", "n", "sd_ratio", "r", "centred_rmse_ratio"], what)
+    rows = figures.rows_of(frame, ["model", "n", "sd_ratio", "r", "centred_rmse_ratio"], what)
     keys = rows.columns[: rows.columns.index("model")]
     several = rows["model"].n_unique() > 1
     called = [
-        " · ".join((names or {}).get(v) or _label(str(v), lang) for v in (row if several or not keys else row[:-1]))
+        " · ".join(
+            (names or {}).get(v) or figures.label_of(str(v), lang) for v in (row if several or not keys else row[:-1])
+        )
         for row in rows.select(*keys, "model").rows()
     ]
     rows = rows.with_columns(pl.Series("label", called))
@@ -1008,9 +1224,14 @@ def taylor_plot(
         for label, r, spread in told.select("label", "r", "sd_ratio").rows()
     ]
     box = (low * 1.12 - 0.06 * top, top * 1.3, -0.16 * top, top * 1.12)
-    plot = _square(alt=alt or f"{_say('taylor_diagram', lang)}: " + "; ".join(spoken), height=height, large=large,
-                   save_as="citylab_taylor", box=box)  # fmt: skip
-    plot.tags = [{"chart": "taylor", "lang": lang}]
+    plot = figures.square(
+        alt=alt or f"{_say('taylor_diagram', lang)}: " + "; ".join(spoken),
+        height=height,
+        large=large,
+        save_as="citylab_taylor",
+        box=box,
+        tags={"chart": "taylor", "lang": lang},
+    )
     half = np.linspace(0, np.pi if low < 0 else np.pi / 2, 181)
     for radius in ring:
         plot.line(radius * np.cos(half), radius * np.sin(half), color=theme.MUTED, line_alpha=0.5,
@@ -1048,7 +1269,6 @@ def taylor_plot(
     if lost:
         notes.insert(0, f"{_say('too_little_data', lang)}: {', '.join(lost)}")
     for note in notes:
-        plot.add_layout(Title(text=note, text_font=theme.font_stack(), text_font_size=_px(large), align="center",
-                              text_font_style="normal", text_color=theme.INK), "below")  # fmt: skip
-    _legend(plot, large, True)
+        figures.text_line(plot, note, "below", large)
+    figures.legend_above(plot, large, True, narrow=True)
     return plot

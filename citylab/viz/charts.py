@@ -7,8 +7,7 @@ keeps what it draws in its ``tags``, so that new data need only the figure and a
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,101 +15,19 @@ import polars as pl
 from citylab import settings, vocabulary
 from citylab.errors import SchemaError
 from citylab.settings import Language
-from citylab.viz import numbers, theme
+from citylab.viz import figures, numbers, theme
+from citylab.viz.figures import MS_PER_DAY
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from bokeh.models import ColumnDataSource
     from bokeh.plotting import figure
 
     Columns = dict[str, Any]
 
-MS_PER_DAY = 86_400_000.0
 _BAR_SHARE = 0.82
 _MONTH_BAR_DAYS = 25
 _HEAD_ROOM = 1.2
-DATES: dict[Language, dict[str, str]] = {
-    "zh": {"years": "%Y年", "months": "%Y-%m", "days": "%Y-%m-%d"},
-    "en": {"years": "%Y", "months": "%b %Y", "days": "%d %b %Y"},
-}
-"""How an axis of dates writes years, months and days."""
-
-
-def _check(frame: pl.DataFrame, columns: Sequence[str | None], what: str) -> None:
-    lost = [c for c in columns if c is not None and c not in frame.columns]
-    if lost:
-        raise SchemaError(f"{what} needs columns {lost}; the frame has {frame.columns}. Rename, or name others.")
-
-
-def _collect(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    return frame.collect() if isinstance(frame, pl.LazyFrame) else frame
-
-
-def _unit(column: str, unit: str | None) -> str:
-    return vocabulary.column(column).unit if unit is None else unit
-
-
-def _axis_title(column: str, unit: str, lang: Language, title: str | None) -> str:
-    label = vocabulary.column(column).label(lang) if title is None else title
-    shown = numbers.reading(unit, lang).unit
-    return f"{label} ({shown})" if shown else label
-
-
-def _ms(dates: pl.Series) -> npt.NDArray[np.float64]:
-    return dates.cast(pl.Datetime("ms")).to_physical().cast(pl.Float64).to_numpy()
-
-
-def _scaled(values: pl.Series, unit: str, lang: Language) -> npt.NDArray[np.float64]:
-    divisor = numbers.reading(unit, lang).divisor
-    return (values.cast(pl.Float64) / divisor).fill_null(math.nan).to_numpy()
-
-
-def _fonts() -> Any:
-    """Return the fonts as a value: Bokeh would take the bare text of a glyph for a column's name."""
-    from bokeh.core.properties import value
-
-    return value(theme.font_stack())
-
-
-def _base(*, alt: str, height: int, large: bool, save_as: str, **ranges: Any) -> Any:
-    """Return an empty figure in the house's look."""
-    from bokeh.models import SaveTool
-    from bokeh.plotting import figure
-
-    plot = figure(
-        height=height,
-        min_width=240,
-        sizing_mode="stretch_width",
-        tools="xpan,box_zoom,reset",
-        active_drag=None,
-        toolbar_location="right",
-        **ranges,
-    )
-    plot.add_tools(SaveTool(filename=save_as))
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
-    plot.html_attributes = {"role": "img", "aria-label": alt}
-    plot.outline_line_color = None
-    plot.background_fill_color = plot.border_fill_color = theme.PAPER
-    size = f"{theme.LARGE_PX if large else theme.TEXT_PX}px"
-    for axis in plot.axis:
-        axis.axis_label_text_font = axis.major_label_text_font = theme.font_stack()
-        axis.axis_label_text_font_size = axis.major_label_text_font_size = size
-        axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_color = axis.major_label_text_color = theme.INK
-        axis.axis_line_color = axis.major_tick_line_color = theme.MUTED
-        axis.minor_tick_line_color = None
-    plot.grid.grid_line_color = theme.GRID
-    return plot
-
-
-def _date_axis(plot: figure, lang: Language) -> None:
-    from bokeh.models import DatetimeTickFormatter
-
-    plot.xaxis.formatter = DatetimeTickFormatter(**DATES[lang])
-    plot.xaxis.ticker.desired_num_ticks = 4
-    plot.xgrid.grid_line_color = None
 
 
 def key(marks: Sequence[tuple[str, str, str]]) -> str:
@@ -137,23 +54,6 @@ def key(marks: Sequence[tuple[str, str, str]]) -> str:
         for kind, colour, text in marks
     )
     return f"<div class='key'>{''.join(parts)}</div>"
-
-
-def _legend_above(plot: figure, large: bool, shown: bool) -> None:
-    plot.legend.visible = shown
-    if not shown:
-        return
-    for legend in plot.legend:
-        legend.orientation = "horizontal"
-        legend.border_line_color = None
-        legend.background_fill_alpha = 0
-        legend.padding = legend.margin = 0
-        legend.spacing = 14
-        legend.label_text_font = theme.font_stack()
-        legend.label_text_font_size = f"{theme.LARGE_PX if large else theme.TEXT_PX}px"
-        legend.label_text_color = theme.INK
-        legend.nrows = "auto"
-        plot.add_layout(legend, "above")
 
 
 # a line with a band and levels
@@ -226,14 +126,13 @@ def line(
     if (low is None) != (high is None):
         raise SchemaError("A band has two edges: name both low and high, or neither.")
     lang = lang or settings.language()
-    unit = _unit(y, unit)
+    unit = vocabulary.column(y).unit if unit is None else unit
     colour = colour or theme.colour(y)
     spec = {"chart": "line", "x": x, "y": y, "low": low, "high": high, "n": n, "unit": unit, "lang": lang}
-    parts = _line_data(_collect(frame), spec, levels)
-    plot = _base(alt=alt, height=height, large=large, save_as=f"citylab_{y}", x_axis_type="datetime")
-    plot.tags = [spec]
-    plot.yaxis.axis_label = _axis_title(y, unit, lang, names.get("axis"))
-    _date_axis(plot, lang)
+    parts = _line_data(figures.collected(frame), spec, levels)
+    plot = figures.base(alt=alt, height=height, large=large, save_as=f"citylab_{y}", x_axis_type="datetime", tags=spec)
+    plot.yaxis.axis_label = figures.axis_title(y, unit, lang, names.get("axis"))
+    figures.date_axis(plot, lang)
     sources = {k: ColumnDataSource(v, name=k) for k, v in parts.items()}
     if low is not None:
         plot.patch("x", "y", source=sources["band"], color=colour, alpha=0.22, line_width=0, legend_label=names["band"])
@@ -243,9 +142,9 @@ def line(
         plot.segment("x0", "y", "x1", "y", source=sources["levels"], color=theme.INK, line_width=3,
                      legend_label=names["levels"])  # fmt: skip
         plot.text("x", "y", "text", source=sources["levels"], text_align="center", text_baseline="bottom",
-                  text_font=_fonts(), text_font_style="bold", y_offset=-3, text_color=theme.INK,
+                  text_font=figures.fonts(), text_font_style="bold", y_offset=-3, text_color=theme.INK,
                   background_fill_color=theme.PAPER, background_fill_alpha=0.75, padding=2,
-                  text_font_size=f"{(theme.LARGE_PX if large else theme.TEXT_PX) + 1}px")  # fmt: skip
+                  text_font_size=figures.px(large, 1))  # fmt: skip
     tips = [("", "@x{%F}"), (names["line"], "@y{0,0.0} " + numbers.reading(unit, lang).unit)]
     if low is not None:
         tips.append((names["band"], "@low{0,0.0} – @high{0,0.0}"))
@@ -253,30 +152,30 @@ def line(
         tips.append((names["n"], "@n"))
     plot.add_tools(HoverTool(renderers=[drawn], tooltips=tips, formatters={"@x": "datetime"}, mode="vline"))
     plot.y_range.start = 0
-    _legend_above(plot, large, legend)
+    figures.legend_above(plot, large, legend)
     return plot
 
 
 def _line_data(frame: pl.DataFrame, spec: Mapping[str, Any], levels: pl.DataFrame | None) -> dict[str, Columns]:
     x, y, low, high, n = (spec[k] for k in ("x", "y", "low", "high", "n"))
     unit, lang = spec["unit"], spec["lang"]
-    _check(frame, (x, y, low, high, n), "The line")
-    at = _ms(frame[x])
-    data: Columns = {"x": at, "y": _scaled(frame[y], unit, lang)}
+    figures.need(frame, (x, y, low, high, n), "The line")
+    at = figures.ms(frame[x])
+    data: Columns = {"x": at, "y": figures.scaled(frame[y], unit, lang)}
     parts = {"data": data}
     if n is not None:
         data["n"] = frame[n].cast(pl.Float64).to_numpy()
     if low is not None:
-        data |= {"low": _scaled(frame[low], unit, lang), "high": _scaled(frame[high], unit, lang)}
+        data |= {"low": figures.scaled(frame[low], unit, lang), "high": figures.scaled(frame[high], unit, lang)}
         parts["band"] = band_outline(at, data["low"], data["high"])
     if levels is not None:
-        _check(levels, ("start", "end", "value", "label"), "The levels")
-        first, last = _ms(levels["start"]), _ms(levels["end"])
+        figures.need(levels, ("start", "end", "value", "label"), "The levels")
+        first, last = figures.ms(levels["start"]), figures.ms(levels["end"])
         parts["levels"] = {
             "x0": first,
             "x1": last,
             "x": (first + last) / 2,
-            "y": _scaled(levels["value"], unit, lang),
+            "y": figures.scaled(levels["value"], unit, lang),
             "text": levels["label"].to_list(),
         }
     return parts
@@ -355,21 +254,21 @@ def ranked(
     from bokeh.models import ColumnDataSource
 
     lang = lang or settings.language()
-    unit = _unit(value, unit)
+    unit = vocabulary.column(value).unit if unit is None else unit
     spec = {"chart": "ranked", "category": category, "value": value, "highlight": highlight, "unit": unit,
             "lang": lang, "colour": colour or theme.colour(value)}  # fmt: skip
-    data = _ranked_data(_collect(frame), spec)
-    plot = _base(alt=alt, height=height, large=large, save_as=f"citylab_ranked_{value}", y_range=data["category"])
-    plot.tags = [spec]
+    data = _ranked_data(figures.collected(frame), spec)
+    plot = figures.base(
+        alt=alt, height=height, large=large, save_as=f"citylab_ranked_{value}", y_range=data["category"], tags=spec
+    )
     source = ColumnDataSource(data, name="data")
     plot.hbar(y="category", right="value", height=_BAR_SHARE, fill_color="colour", line_width=0, source=source)
     plot.text(x="value", y="category", text="text", source=source, x_offset=4, text_baseline="middle",
-              text_color=theme.INK, text_font=_fonts(),
-              text_font_size=f"{theme.LARGE_PX if large else theme.TEXT_PX}px")  # fmt: skip
-    plot.xaxis.axis_label = _axis_title(value, unit, lang, (names or {}).get("axis"))
+              text_color=theme.INK, text_font=figures.fonts(),
+              text_font_size=figures.px(large))  # fmt: skip
+    plot.xaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
     plot.xaxis.ticker.desired_num_ticks = 4
-    plot.ygrid.grid_line_color = None
-    plot.yaxis.major_tick_line_color = None
+    figures.rows_axis(plot)
     plot.x_range.start = 0
     plot.x_range.end = _room(data["value"])
     return plot
@@ -382,12 +281,12 @@ def _room(values: Sequence[float]) -> float:
 
 def _ranked_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
     category, value, highlight = spec["category"], spec["value"], spec["highlight"]
-    _check(frame, (category, value, highlight), "The ranked bars")
+    figures.need(frame, (category, value, highlight), "The ranked bars")
     rows = frame.filter(pl.col(value).is_not_null()).sort(value, category)
     marked = rows[highlight].to_list() if highlight else [False] * rows.height
     return {
         "category": rows[category].to_list(),
-        "value": _scaled(rows[value], spec["unit"], spec["lang"]).tolist(),
+        "value": figures.scaled(rows[value], spec["unit"], spec["lang"]).tolist(),
         "text": [numbers.quantity(v, spec["unit"], spec["lang"])[0] for v in rows[value]],
         "colour": [theme.colour("selected") if m else spec["colour"] for m in marked],
     }
@@ -442,25 +341,26 @@ def stacked(
     from bokeh.models import ColumnDataSource, HoverTool
 
     lang = lang or settings.language()
-    unit = _unit(value, unit)
+    unit = vocabulary.column(value).unit if unit is None else unit
     spec = {"chart": "stacked", "x": month, "by": by, "value": value, "order": list(order), "unit": unit, "lang": lang}
-    plot = _base(alt=alt, height=height, large=large, save_as=f"citylab_{value}", x_axis_type="datetime")
-    plot.tags = [spec]
-    source = ColumnDataSource(_stacked_data(_collect(frame), spec), name="data")
+    plot = figures.base(
+        alt=alt, height=height, large=large, save_as=f"citylab_{value}", x_axis_type="datetime", tags=spec
+    )
+    source = ColumnDataSource(_stacked_data(figures.collected(frame), spec), name="data")
     bars = plot.vbar(x="x", width=_MONTH_BAR_DAYS * MS_PER_DAY, bottom="bottom", top="top", color="colour",
                      legend_group="label", line_width=0, source=source)  # fmt: skip
-    plot.yaxis.axis_label = _axis_title(value, unit, lang, (names or {}).get("axis"))
-    _date_axis(plot, lang)
+    plot.yaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
+    figures.date_axis(plot, lang)
     plot.y_range.start = 0
     tips = [("", "@x{%Y-%m}"), ("", "@label: @text " + numbers.reading(unit, lang).unit)]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips, formatters={"@x": "datetime"}))
-    _legend_above(plot, large, legend)
+    figures.legend_above(plot, large, legend)
     return plot
 
 
 def _stacked_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
     month, by, value, order = spec["x"], spec["by"], spec["value"], spec["order"]
-    _check(frame, (month, by, value), "The stacked bars")
+    figures.need(frame, (month, by, value), "The stacked bars")
     unknown = sorted(set(frame[by].unique().to_list()) - set(order))
     if unknown:
         raise SchemaError(f"The stacked bars have no place for {unknown}; order is {order}. Add or filter them.")
@@ -471,11 +371,11 @@ def _stacked_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
         .sort(month, by)
         .with_columns(pl.col(value).cum_sum().over(month).alias("_top"))
     )
-    top = _scaled(rows["_top"], spec["unit"], spec["lang"])
-    height = _scaled(rows[value], spec["unit"], spec["lang"])
+    top = figures.scaled(rows["_top"], spec["unit"], spec["lang"])
+    height = figures.scaled(rows[value], spec["unit"], spec["lang"])
     categories = rows[by].cast(pl.String).to_list()
     return {
-        "x": _ms(rows[month]),
+        "x": figures.ms(rows[month]),
         "bottom": top - height,
         "top": top,
         "colour": [theme.colour(c) for c in categories],
@@ -501,23 +401,46 @@ def update(plot: figure, frame: pl.DataFrame | pl.LazyFrame, *, levels: pl.DataF
     SchemaError
         A column is missing.
     """
-    table = _collect(frame)
+    table = figures.collected(frame)
     spec: Mapping[str, Any] = plot.tags[0]
     if spec["chart"] == "line":
         had_levels = plot.select_one({"name": "levels"}) is not None
         none = pl.DataFrame(schema={"start": pl.Date, "end": pl.Date, "value": pl.Float64, "label": pl.String})
         parts = _line_data(table, spec, (levels if levels is not None else none) if had_levels else None)
         for name, columns in parts.items():
-            _source(plot, name).data = columns
+            figures.source(plot, name).data = columns
     elif spec["chart"] == "ranked":
         data = _ranked_data(table, spec)
-        _source(plot, "data").data = data
+        figures.source(plot, "data").data = data
         plot.y_range.factors = data["category"]
         plot.x_range.end = _room(data["value"])
     else:
-        _source(plot, "data").data = _stacked_data(table, spec)
+        figures.source(plot, "data").data = _stacked_data(table, spec)
 
 
-def _source(plot: figure, name: str) -> ColumnDataSource:
-    found: ColumnDataSource = plot.select_one({"name": name})
-    return found
+def on_choose(plot: figure, choose: Callable[[str], None]) -> None:
+    """Call a function with the category of the bar that a reader clicks, on its bar, its name or its value.
+
+    Parameters
+    ----------
+    plot
+        What :func:`ranked` returned, or another figure whose vertical axis is one of names.
+    choose
+        Called with the name as it stands on the axis.
+
+    Examples
+    --------
+    >>> from bokeh.events import Tap
+    >>> rows = pl.DataFrame({"station_name_en": ["A", "B"], "pm25_ugm3": [70.0, 90.0]})
+    >>> plot = ranked(rows, "station_name_en", "pm25_ugm3", alt="Two stations", lang="en")
+    >>> on_choose(plot, print)
+    >>> plot._trigger_event(Tap(plot, x=10.0, y=1.5))
+    B
+    """
+
+    def tapped(event: Any) -> None:
+        factors = plot.y_range.factors
+        if event.y is not None and 0 <= event.y < len(factors):
+            choose(factors[int(event.y)])
+
+    plot.on_event("tap", tapped)

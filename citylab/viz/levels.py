@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import polars as pl
 from citylab import settings, vocabulary
 from citylab.errors import SchemaError
 from citylab.settings import Language
-from citylab.viz import charts, numbers, theme
+from citylab.viz import charts, figures, numbers, theme
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -32,7 +33,9 @@ _ROWS_WITH_LABELS = 14
 _CELL = 0.94
 _TICKS_OF_STRIP = 3  # the names of plans leave a phone little room
 _BAR = 0.74
-_TEXT_FITS = 0.045
+_NAME_CHARS = 20
+_DIGIT_PX = 8
+_DAYS_TICKS = 4
 
 
 def level_key(levels: pl.DataFrame, *, no_data: str, lang: Language | None = None) -> str:
@@ -116,11 +119,15 @@ def day_calendar(
     lang = lang or settings.language()
     spec: dict[str, Any] = {"chart": "calendar", "value": value, "colour": colour, "label": label, "date": date,
                             "lang": lang}  # fmt: skip
-    plot = charts._base(
-        alt=alt, height=height, large=large, save_as=f"citylab_calendar_{value}",
-        x_range=Range1d(0.5, _DAYS_OF_MONTH + 0.5), y_range=Range1d(0, 1),
-    )  # fmt: skip
-    plot.tags = [spec]
+    plot = figures.base(
+        alt=alt,
+        height=height,
+        large=large,
+        save_as=f"citylab_calendar_{value}",
+        x_range=Range1d(0.5, _DAYS_OF_MONTH + 0.5),
+        y_range=Range1d(0, 1),
+        tags=spec,
+    )
     days = ColumnDataSource(name="data")
     chosen = ColumnDataSource(name="selected")
     cells = plot.rect("day", "row", _CELL, _CELL, fill_color="colour", line_width=0, source=days)
@@ -139,13 +146,13 @@ def _put_calendar(plot: figure, frame: pl.DataFrame, selected: dt.date | None) -
 
     spec = plot.tags[0]
     date, value, colour, label = (spec[k] for k in ("date", "value", "colour", "label"))
-    charts._check(frame, (date, value, colour, label), "The calendar")
+    figures.need(frame, (date, value, colour, label), "The calendar")
     rows = frame.select(date, value, colour, label).sort(date)
     days = rows[date].to_list()
     months = [_month(d) for d in days]
     first, last = (min(months), max(months)) if months else (0, 0)
     none = vocabulary.say("no_data", spec["lang"])
-    charts._source(plot, "data").data = {
+    figures.source(plot, "data").data = {
         "day": [d.day for d in days],
         "row": months,
         "colour": rows[colour].fill_null(theme.colour("no_data")).to_list(),
@@ -153,7 +160,7 @@ def _put_calendar(plot: figure, frame: pl.DataFrame, selected: dt.date | None) -
                  for d, v, name in rows.select(date, value, label).iter_rows()],
     }  # fmt: skip
     outlined = selected is not None and first <= _month(selected) <= last
-    charts._source(plot, "selected").data = (
+    figures.source(plot, "selected").data = (
         {"day": [selected.day], "row": [_month(selected)]} if outlined and selected else {"day": [], "row": []}
     )
     plot.tags = [{**spec, "first": first, "last": last}]
@@ -205,7 +212,7 @@ def level_bars(
     height: int = 260,
     large: bool = False,
 ) -> figure:
-    """Return a bar per category, parted into the days of each level, with the number of days written where it fits.
+    """Return a bar per category, parted into the days of each level, numbers written where there is room.
 
     Parameters
     ----------
@@ -239,31 +246,46 @@ def level_bars(
     >>> [float(v) for v in plot.select_one({"name": "data"}).data["right"]]
     [3.0, 4.0]
     """
-    from bokeh.models import ColumnDataSource, HoverTool
+    from bokeh.models import ColumnDataSource, CustomJS, HoverTool
 
     lang = lang or settings.language()
     spec = {"chart": "levels", "category": category, "count": count, "colour": colour, "label": label, "lang": lang,
             "order": list(order)}  # fmt: skip
-    plot = charts._base(alt=alt, height=height, large=large, save_as="citylab_levels", y_range=list(reversed(order)))
-    plot.tags = [spec]
+    plot = figures.base(
+        alt=alt, height=height, large=large, save_as="citylab_levels", y_range=list(reversed(order)), tags=spec
+    )
     source = ColumnDataSource(_levels_data(frame, spec), name="data")
     bars = plot.hbar(y="category", left="left", right="right", height=_BAR, fill_color="colour", line_color=theme.PAPER,
                      line_width=0.5, source=source)  # fmt: skip
     plot.text(x="middle", y="category", text="text", source=source, text_align="center", text_baseline="middle",
-              text_color="ink", text_font=charts._fonts(),
-              text_font_size=f"{theme.LARGE_PX if large else theme.TEXT_PX}px")  # fmt: skip
+              text_color="ink", text_font=figures.fonts(),
+              text_font_size=figures.px(large))  # fmt: skip
     plot.xaxis.axis_label = axis
-    plot.ygrid.grid_line_color = None
-    plot.yaxis.major_tick_line_color = None
+    figures.rows_axis(plot)
     plot.x_range.start = 0
     plot.x_range.range_padding = 0.02
+    plot.xaxis.ticker.desired_num_ticks = _DAYS_TICKS
     plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@category · @label: @days (@share)")]))
+    # How wide a bar is, only the browser knows; on a phone most numbers do not fit.
+    fit = CustomJS(args={"source": source, "plot": plot, "px": _DIGIT_PX * (theme.LARGE_PX if large else theme.TEXT_PX)
+                         / theme.TEXT_PX}, code=_FIT_TEXT)  # fmt: skip
+    plot.js_on_change("inner_width", fit)
+    plot.x_range.js_on_change("end", fit)
+    source.js_on_change("data", fit)
     return plot
+
+
+_FIT_TEXT = """
+if (plot.properties.inner_width.is_unset) { return; }  // not laid out yet
+const {left, right, days, text} = source.data, span = plot.x_range.end - plot.x_range.start;
+const shown = days.map((d, i) => (right[i] - left[i]) / span * plot.inner_width >= px * (d.length + 0.5) ? d : "");
+if (span > 0 && shown.some((t, i) => t !== text[i])) { source.data = {...source.data, text: shown}; }
+"""
 
 
 def _levels_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
     category, count, colour, label = (spec[k] for k in ("category", "count", "colour", "label"))
-    charts._check(frame, (category, count, colour, label), "The bars of levels")
+    figures.need(frame, (category, count, colour, label), "The bars of levels")
     unknown = sorted(set(frame[category].unique().to_list()) - set(spec["order"]))
     if unknown:
         raise SchemaError(f"The bars of levels have no place for {unknown}; order is {spec['order']}.")
@@ -283,7 +305,7 @@ def _levels_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
         "days": [numbers.count(int(d)) for d in days],
         "share": [numbers.percent(s) for s in share],
         "label": rows[label].fill_null(vocabulary.say("no_data", spec["lang"])).to_list(),
-        "text": [f"{int(d)}" if s >= _TEXT_FITS else "" for d, s in zip(days, share, strict=True)],
+        "text": [""] * rows.height,
     }
 
 
@@ -342,45 +364,55 @@ def alert_strip(
 
     lang = lang or settings.language()
     spec = {"chart": "alerts", "category": category, "level": level, "date": date, "value": value, "lang": lang,
-            "order": list(order)}  # fmt: skip
-    plot = charts._base(
-        alt=alt, height=height, large=large, save_as="citylab_alerts", x_axis_type="datetime", x_range=Range1d(0, 1),
-        y_range=list(reversed(order)),
-    )  # fmt: skip
-    plot.tags = [spec]
+            "order": [_folded(name) for name in order]}  # fmt: skip
+    plot = figures.base(
+        alt=alt,
+        height=height,
+        large=large,
+        save_as="citylab_alerts",
+        x_axis_type="datetime",
+        x_range=Range1d(0, 1),
+        y_range=list(reversed(spec["order"])),
+        tags=spec,
+    )
     source = ColumnDataSource(name="data")
     marks = plot.hbar(y="category", left="left", right="right", height=_BAR, fill_color="colour", line_color="colour",
                       line_width=1, source=source)  # fmt: skip
-    charts._date_axis(plot, lang)
+    figures.date_axis(plot, lang)
     plot.xaxis.ticker.desired_num_ticks = _TICKS_OF_STRIP
     plot.xaxis.formatter.years = "%Y"
-    plot.ygrid.grid_line_color = None
-    plot.yaxis.major_tick_line_color = None
+    figures.rows_axis(plot)
     plot.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@category · @day: @label · AQI @aqi")]))
     _put_alerts(plot, frame, start, end)
     return plot
 
 
+def _folded(name: str) -> str:
+    """Return a name on several lines where it would leave a phone no room for the picture."""
+    return textwrap.fill(name, _NAME_CHARS, break_long_words=False, break_on_hyphens=False)
+
+
 def _put_alerts(plot: figure, frame: pl.DataFrame, start: dt.date, end: dt.date) -> None:
     spec = plot.tags[0]
     category, level, date, value = (spec[k] for k in ("category", "level", "date", "value"))
-    charts._check(frame, (category, level, date, value), "The strip of alerts")
-    unknown = sorted(set(frame[category].unique().to_list()) - set(spec["order"]))
+    figures.need(frame, (category, level, date, value), "The strip of alerts")
+    names = {name: _folded(name) for name in frame[category].unique()}
+    unknown = sorted(name for name, folded in names.items() if folded not in spec["order"])
     if unknown:
         raise SchemaError(f"The strip of alerts has no place for {unknown}; order is {spec['order']}.")
     rows = frame.filter(pl.col(level).is_not_null(), pl.col(date).is_between(start, end))
-    at = charts._ms(rows[date])
-    charts._source(plot, "data").data = {
-        "category": rows[category].to_list(),
+    at = figures.ms(rows[date])
+    figures.source(plot, "data").data = {
+        "category": [names[name] for name in rows[category]],
         "left": at,
-        "right": at + charts.MS_PER_DAY,
+        "right": at + figures.MS_PER_DAY,
         "colour": [ALERT_COLOURS[v] for v in rows[level]],
         "label": [vocabulary.say(f"alert_{v}", spec["lang"]) for v in rows[level]],
         "day": rows[date].cast(pl.String).to_list(),
         "aqi": rows[value].to_list(),
     }
-    edges = charts._ms(pl.Series([start, end]))
-    plot.x_range.start, plot.x_range.end = float(edges[0]), float(edges[1]) + charts.MS_PER_DAY
+    edges = figures.ms(pl.Series([start, end]))
+    plot.x_range.start, plot.x_range.end = float(edges[0]), float(edges[1]) + figures.MS_PER_DAY
 
 
 def update(
@@ -408,7 +440,7 @@ def update(
     if spec["chart"] == "calendar":
         _put_calendar(plot, frame, selected)
     elif spec["chart"] == "levels":
-        charts._source(plot, "data").data = _levels_data(frame, spec)
+        figures.source(plot, "data").data = _levels_data(frame, spec)
     else:
         days = frame[spec["date"]]
         _put_alerts(plot, frame, start or days.min(), end or days.max())

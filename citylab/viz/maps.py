@@ -188,15 +188,6 @@ def district_map(
             }
         )
     districts.sort(key=lambda d: d["properties"]["px"])  # the outlined one is drawn last, over its neighbours
-    labels = [
-        {
-            "label": s["properties"][f"name_{lang}"].removesuffix("区"),
-            "label_lon": s["properties"]["label_lon"],
-            "label_lat": s["properties"]["label_lat"],
-        }
-        for s in shapes
-        if s["properties"]["area_km2"] >= LABEL_MIN_KM2
-    ]
     layers = [
         pdk.Layer(
             "GeoJsonLayer",
@@ -215,9 +206,9 @@ def district_map(
     layers.append(
         pdk.Layer(
             "TextLayer",
-            labels,
+            _district_names(shapes, lang),
             id="labels",
-            get_position="[label_lon, label_lat]",
+            get_position="[lon, lat]",
             get_text="label",
             get_size=theme.LARGE_PX if large else theme.TEXT_PX,
             get_color=list(theme.rgb(theme.INK)),
@@ -229,15 +220,35 @@ def district_map(
             get_pixel_offset=[0, -12],
         )
     )
+    return _flat(layers, _VIEW)
+
+
+def _flat(layers: list[pdk.Layer], view: dict[str, float]) -> pdk.Deck:
+    """Return layers as a flat map with no base map."""
+    import pydeck as pdk
+
     return pdk.Deck(
         layers=layers,
-        initial_view_state=pdk.ViewState(**_VIEW),
+        initial_view_state=pdk.ViewState(**view),
         # With a controller of single options deck.gl 9.1 reports no clicks; the page keeps its wheel by other means.
         views=[pdk.View(type="MapView", controller=True)],
         map_provider=None,
         map_style=None,
         tooltip={"html": "{tip}"},
     )
+
+
+def _district_names(shapes: Sequence[Feature], lang: Language) -> list[dict[str, Any]]:
+    """Return the written names of districts that are large enough, each with its place."""
+    return [
+        {
+            "label": s["properties"][f"name_{lang}"].removesuffix("区"),
+            "lon": s["properties"]["label_lon"],
+            "lat": s["properties"]["label_lat"],
+        }
+        for s in shapes
+        if s["properties"]["area_km2"] >= LABEL_MIN_KM2
+    ]
 
 
 def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip: Any) -> pdk.Layer:
@@ -354,15 +365,7 @@ def station_map(
         }
         for s in shapes
     ]
-    names = [
-        {
-            "label": s["properties"][f"name_{lang}"].removesuffix("区"),
-            "lon": s["properties"]["label_lon"],
-            "lat": s["properties"]["label_lat"],
-        }
-        for s in shapes
-        if s["properties"]["area_km2"] >= LABEL_MIN_KM2
-    ]
+    names = _district_names(shapes, lang)
     pixels = pdk.types.String("pixels")
     layers = [
         pdk.Layer("GeoJsonLayer", {"type": "FeatureCollection", "features": grounds}, id="districts", pickable=True,
@@ -379,14 +382,7 @@ def station_map(
                   get_size=theme.TEXT_PX - 1, font_family=pdk.types.String(theme.font_stack()),
                   character_set=pdk.types.String("auto")),
     ]  # fmt: skip
-    return pdk.Deck(
-        layers=layers,
-        initial_view_state=pdk.ViewState(**_STATION_VIEW),
-        views=[pdk.View(type="MapView", controller=True)],
-        map_provider=None,
-        map_style=None,
-        tooltip={"html": "{tip}"},
-    )
+    return _flat(layers, _STATION_VIEW)
 
 
 def limits(frame: pl.DataFrame, value: str) -> tuple[float, float]:

@@ -3,23 +3,79 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from citylab import settings, vocabulary
+from citylab import tables as declared
 from citylab.errors import suggest
 from citylab.settings import Language
+from citylab.viz.numbers import MISSING
 
 if TYPE_CHECKING:
     from panel.widgets import Tabulator
 
 FORMATS = ("csv", "parquet")
-CODED = ("sector",)
-"""Columns of codes that a reader sees as words; files keep the codes."""
+HIDDEN = ("aqi_color",)
+"""Columns that a reader sees as something else than text; files keep them."""
+_TABULATOR_ZH = {
+    "pagination": {
+        "first": "首页", "first_title": "首页", "last": "末页", "last_title": "末页", "prev": "上页",
+        "prev_title": "上页", "next": "下页", "next_title": "下页", "page_size": "每页行数",
+    }
+}  # fmt: skip
+"""Words of the table widget itself."""
 _BOM = b"\xef\xbb\xbf"
 _DECIMALS = 3
 _ROW_PX = 30
+
+
+def _word(prefix: str, code: str, lang: Language) -> str:
+    word = prefix + code
+    return vocabulary.say(word, lang) if word in vocabulary.WORDS else code
+
+
+def _pollutants(codes: str, lang: Language) -> str:
+    named = (_pollutant_names().get(c, (c, c))[0 if lang == "zh" else 1] for c in codes.split("+"))
+    return ("、" if lang == "zh" else ", ").join(named)
+
+
+@lru_cache(maxsize=1)
+def _pollutant_names() -> dict[str, tuple[str, str]]:
+    """Return names of pollutants by the code that indices and limits use."""
+    said = (vocabulary.column(f"{c}_{u}") for c, u in (*((c, "ugm3") for c in ("pm25", "pm10", "so2", "no2", "o3")),
+                                                      ("co", "mgm3")))  # fmt: skip
+    # A formula is the same in both languages; the labels of columns add what kind of figure it is.
+    return {c.name.split("_")[0]: (c.label_en, c.label_en) for c in said}
+
+
+@lru_cache(maxsize=1)
+def _editions() -> dict[str, tuple[str, str]]:
+    table = declared.read("air_editions")
+    return {e: (zh, en) for e, zh, en in table.select("edition", "label_zh", "label_en").iter_rows()}
+
+
+def _edition(code: str, lang: Language) -> str:
+    return _editions().get(code, (code, code))[0 if lang == "zh" else 1]
+
+
+CODED: dict[str, Callable[[str, Language], str]] = {
+    "sector": partial(_word, ""),
+    "alert_level": partial(_word, "alert_"),
+    "aqi_reason": partial(_word, "reason_"),
+    "reason": partial(_word, "reason_"),
+    "o3_mda8_reason": partial(_word, "reason_"),
+    "aqi_primary": _pollutants,
+    "aqi_missing": _pollutants,
+    "pollutant": _pollutants,
+    "aqi_edition": _edition,
+    "alert_edition": _edition,
+    "limits_edition": _edition,
+}
+"""Columns of codes that a reader sees as words, and how a code is said; an unknown code stays. Files keep the codes."""
 
 
 def heads(frame: pl.DataFrame, lang: Language | None = None) -> dict[str, str]:
@@ -77,40 +133,54 @@ def table(frame: pl.DataFrame, *, lang: Language | None = None, height: int = 26
         Height [px]; longer tables scroll.
     """
     import panel as pn
+    from bokeh.models.widgets.tables import NumberFormatter
 
+    lang = lang or settings.language()
     shown = pretty(frame, lang)
+    # Pandas makes decimals of whole numbers where one is missing.
+    whole = NumberFormatter(format="0", nan_format=MISSING)
     return pn.widgets.Tabulator(
         shown.to_pandas(),
-        titles=heads(frame, lang),
+        titles=heads(shown, lang),
+        formatters={c: whole for c, kind in shown.schema.items() if kind.is_integer()},
         show_index=False,
         disabled=True,
         height=height,
         sizing_mode="stretch_width",
         layout="fit_data_fill",
-        configuration={"clipboard": "copy", "columnDefaults": {"headerSort": True}, "rowHeight": _ROW_PX},
+        configuration={
+            "clipboard": "copy",
+            "columnDefaults": {"headerSort": True},
+            "rowHeight": _ROW_PX,
+            "locale": lang,
+            "langs": {"zh": _TABULATOR_ZH, "en": {}},
+        },
     )
 
 
 def pretty(frame: pl.DataFrame, lang: Language | None = None) -> pl.DataFrame:
-    """Return a table as a person reads it: decimals rounded, dates as text, sectors and yes/no in words.
+    """Return a table as a person reads it: decimals rounded, dates as text, codes and yes/no in words.
+
+    Of a name in both languages (``station_name_zh``, ``station_name_en``) the page's stays; colours are left out.
 
     Examples
     --------
     >>> pretty(pl.DataFrame({"a": [1.23456]})).item()
     1.235
+    >>> pretty(pl.DataFrame({"alert_level": ["red"], "aqi_primary": ["pm25+o3"]}), "zh").row(0)
+    ('红色预警', 'PM2.5、O₃')
     """
     import polars.selectors as cs
 
-    words = {code: vocabulary.say(code, lang) for code in ("yes", "no", *_coded(frame))}
-    return frame.with_columns(
+    lang = lang or settings.language()
+    other, own = ("_en", "_zh") if lang == "zh" else ("_zh", "_en")
+    twins = [c for c in frame.columns if c.endswith(other) and c.removesuffix(other) + own in frame.columns]
+    yes, no = (vocabulary.say(word, lang) for word in ("yes", "no"))
+    coded = [c for c in CODED if c in frame.columns and frame.schema[c] == pl.String]
+    said = {c: {v: CODED[c](v, lang) for v in frame[c].unique().drop_nulls()} for c in coded}
+    return frame.drop(*twins, *(c for c in HIDDEN if c in frame.columns)).with_columns(
         cs.float().round(_DECIMALS),
         cs.temporal().cast(pl.String),
-        cs.boolean().replace_strict({True: words["yes"], False: words["no"]}, return_dtype=pl.String),
-        *(pl.col(c).replace(words) for c in CODED if c in frame.columns),
+        cs.boolean().replace_strict({True: yes, False: no}, return_dtype=pl.String),
+        *(pl.col(c).replace(words) for c, words in said.items()),
     )
-
-
-def _coded(frame: pl.DataFrame) -> list[str]:
-    """Return the codes in a table for which the vocabulary has words."""
-    codes = {v for c in CODED if c in frame.columns for v in frame[c].unique()}
-    return sorted(v for v in codes if v in vocabulary.WORDS)

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.app.conftest import READY_S, TEXT, until
+
 pytestmark = pytest.mark.browser
 
-READY_S = 30.0
 MS = 1000.0
 DRAWN = "body.ready"
-# What a reader sees: the text of shadow roots too, without what is hidden.
-TEXT = """(selector) => {
-  const read = (node) => {
-    if (node.nodeType === Node.TEXT_NODE) return node.data;
-    if (["STYLE", "SCRIPT", "OPTION"].includes(node.tagName)) return "";
-    if (node.nodeType === Node.ELEMENT_NODE && getComputedStyle(node).display === "none") return "";
-    return [...(node.shadowRoot || node).childNodes].map(read).join(" ");
-  };
-  return read(document.querySelector(selector));
-}"""
 LINE_DATA = """() => {
   for (const m of Bokeh.documents[0]._all_models.values())
     if (m.type === "ColumnDataSource" && m.name === "data" && m.data.low)
@@ -36,34 +22,8 @@ LINE_DATA = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def site(free_port: Callable[[], int]) -> Iterator[str]:
-    port = free_port()
-    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "citylab", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "citylab serving at" in line:
-                break
-        else:
-            pytest.fail("the server ended: " + "".join(said))
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
-
-
 def drawn(page: Any) -> None:
     page.wait_for_selector(DRAWN, timeout=READY_S * MS)
-
-
-def until(page: Any, condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition of the page holds."""
-    end = time.monotonic() + READY_S
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        page.wait_for_timeout(50)
 
 
 def text(page: Any, selector: str) -> str:

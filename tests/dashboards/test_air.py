@@ -1,13 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,24 +12,15 @@ import pytest
 from citylab import catalog, settings
 from citylab.air import indices
 from citylab.app import server
+from citylab.viz import tables
+from tests.app.conftest import READY_S, TEXT, until
 
-READY_S = 60.0
 MS = 1000.0
 CELLS = """() => {
   for (const m of Bokeh.documents[0]._all_models.values())
     if (m.type === "ColumnDataSource" && m.name === "data" && m.data.row && m.data.day)
       return [m.data.day.length, Array.from(m.data.colour).join()].join();
   return null;
-}"""
-# What a reader sees: the text of shadow roots too, without what is hidden.
-TEXT = """(selector) => {
-  const read = (node) => {
-    if (node.nodeType === Node.TEXT_NODE) return node.data;
-    if (["STYLE", "SCRIPT", "OPTION"].includes(node.tagName)) return "";
-    if (node.nodeType === Node.ELEMENT_NODE && getComputedStyle(node).display === "none") return "";
-    return [...(node.shadowRoot || node).childNodes].map(read).join(" ");
-  };
-  return read(document.querySelector(selector));
 }"""
 
 
@@ -191,8 +177,24 @@ def test_an_impossible_period_says_why_and_what_to_change(air, state):
 def test_what_the_page_cannot_show_names_missing_alerts_and_left_out_pollutants(air, state):
     assert "no list of alerts really called" in re.sub(r"\s+", " ", air.cannot_show(state, "en"))
     assert "没有实际发布预警的清单" in air.cannot_show(state, "zh")
+    state.edition = "uk-daqi"
+    assert "SO2 by 15-minute means" in air.cannot_show(state, "en")
     state.edition = "us-epa-2024"
-    assert "NO2" in air.cannot_show(state, "en")
+    assert "15-minute" not in air.cannot_show(state, "en")
+
+
+def test_the_us_index_counts_every_pollutant_and_the_uk_index_all_but_sulphur_dioxide(air):
+    def counted(edition):
+        return set(air._indexed(edition)["aqi_primary"].drop_nulls().str.split("+").explode())
+
+    assert counted("us-epa-2024") >= {"pm25", "pm10", "o3", "no2", "co"}
+    assert "so2" not in counted("uk-daqi")
+    asked = ["pm25_ugm3", "pm10_ugm3", "so2_max1h_ugm3", "no2_max1h_ugm3", "co_max8h_mgm3", "o3_mda8_ugm3"]
+    whole = air._DAYS.drop_nulls(asked).join(air._indexed("us-epa-2024"), on=["station_id", "date_local"])
+    assert whole.height > 10_000
+    assert whole["aqi_missing"].null_count() == whole.height
+    assert whole["aqi"].null_count() == 0
+    assert air.LEFT_OUT == {"uk-daqi": ("so2",)}
 
 
 @pytest.mark.parametrize("choice", [{}, {"place": "dongsi", "edition": "us-epa-2024", "pollutant": "o3_mda8_ugm3"}])
@@ -204,7 +206,7 @@ def test_the_code_in_the_footer_computes_the_big_numbers(air, state, choice):
     assert found["polluted"] == pytest.approx(polluted / measured)
     assert found["trend"]["slope_low"].item() == pytest.approx(state.trend()["slope_low"].item())
     own = found["years"].filter(pl.col("year") == state.year())["value"]
-    assert state.years().filter(year=state.year())["value"].item() in own.to_list()
+    assert state.years().filter(year=state.year())["value"].item() in [pytest.approx(v) for v in own.to_list()]
     assert found["called"].filter(pl.col("alert_level").is_not_null()).height == (
         air.State(edition=state.edition).alert_days().height
     )
@@ -223,37 +225,60 @@ def test_a_picture_drawn_after_its_table_was_shown_follows_the_next_change(air, 
     assert len(plot.select_one({"name": "data"}).data["day"]) == whole
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_no_table_of_the_page_shows_a_code_or_the_other_language(air, lang):
+    for edition in air.EDITIONS:
+        for place in ("city", "dongsi"):
+            for picture in air.pictures(air.State(lang=lang, edition=edition, place=place)):
+                shown = tables.pretty(picture.table(), lang)
+                heads = tables.heads(shown, lang)
+                assert not [c for c, head in heads.items() if head == c and c != "n"], picture.key
+                words = {
+                    str(v) for c in shown.select(pl.col(pl.String)).columns for v in shown[c].drop_nulls().unique()
+                }
+                codes = {w for w in words if re.fullmatch(r"[a-z_]+(-\d+|-[a-z]+)*|[a-z0-9]+(\+[a-z0-9]+)+|#\w{6}", w)}
+                assert codes <= {"yes", "no", "a pollutant is missing"}, picture.key
+                if lang == "zh":
+                    english = {w for w in words if re.search("[a-z]{3}", w)}
+                    assert not english, picture.key
+
+
+def test_the_interpolated_map_follows_day_period_and_pollutant_and_prints_its_error(air, state):
+    day = state.grid()
+    assert day.attrs["n_stations"] == 12
+    own = air._DAYS.filter(pl.col("date_local") == state.day, pl.col("station_id") == "dongsi")["pm25_ugm3"].item()
+    assert float(day["station_value"].sel(station_id="dongsi")) == own
+    (picture,) = (p for p in air.pictures(state) if p.key == "grid")
+    for lang in ("zh", "en"):
+        state.lang = lang
+        assert "RMSE" in picture.draw().html_attributes["aria-label"]
+        assert str(state.day) in picture.title(lang)
+    state.shown = "mean"
+    whole = state.stations().filter(station_id="dongsi")["pm25_ugm3"].item()
+    assert float(state.grid()["station_value"].sel(station_id="dongsi")) == pytest.approx(whole)
+    state.pollutant = "so2_ugm3"
+    assert "so2_ugm3" in state.grid()
+
+
+def test_a_bar_and_a_row_choose_the_station_that_they_show(air, state):
+    from bokeh.events import Tap
+
+    by_key = {p.key: p for p in air.pictures(state)}
+    plot = by_key["ranked"].draw()
+    plot._trigger_event(Tap(plot, x=1.0, y=len(plot.y_range.factors) - 0.5))
+    worst = state.stations().sort("pm25_ugm3")["station_id"][-1]
+    assert state.place == worst
+    by_key["stations"].on_row(by_key["stations"].table().row(0, named=True))
+    assert state.place == air._PLACES["station_id"][0]
+    by_key["calendar"].on_row(by_key["calendar"].table().row(5, named=True))
+    assert state.day == air.FIRST + dt.timedelta(days=5)
+
+
 def test_the_page_builds(air):
     assert air.build() is not None
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def site(free_port: Callable[[], int]) -> Iterator[str]:
-    port = free_port()
-    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "citylab", "serve", "--port", str(port)]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as p:
-        assert p.stdout is not None
-        said = []
-        for line in p.stdout:
-            said.append(line)
-            if "citylab serving at" in line:
-                break
-        else:
-            pytest.fail("the server ended: " + "".join(said))
-        yield f"http://127.0.0.1:{port}"
-        p.terminate()
-
-
-def until(page: Any, condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + READY_S
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        page.wait_for_timeout(50)
 
 
 @pytest.mark.browser

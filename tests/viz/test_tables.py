@@ -35,3 +35,32 @@ def test_an_unknown_file_format_is_refused():
 def test_a_missing_truth_value_stays_missing():
     frame = pl.DataFrame({"is_position_disputed": [True, None]})
     assert tables.pretty(frame, "en").to_series().to_list() == ["yes", None]
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("zh", ("黄色预警", "PM2.5、CO", "缺少污染物", "HJ 633—2026", "北京 2013 年预案")),
+        ("en", ("yellow alert", "PM2.5, CO", "a pollutant is missing", "HJ 633-2026", "Beijing plan of 2013")),
+    ],
+)
+def test_codes_are_said_in_the_pages_language(lang, said):
+    coded = pl.DataFrame(
+        {
+            "alert_level": ["yellow"], "aqi_primary": ["pm25+co"], "aqi_reason": ["missing_pollutant"],
+            "aqi_edition": ["hj633-2026"], "alert_edition": ["beijing-2013"],
+        }
+    )  # fmt: skip
+    assert tables.pretty(coded, lang).row(0) == said
+    assert pl.read_csv(tables.to_bytes(coded, "csv")).row(0) == coded.row(0)
+
+
+def test_a_code_that_nobody_knows_stays_as_it_is_and_null_stays_null():
+    odd = pl.DataFrame({"alert_level": ["mauve", None], "aqi_primary": ["radon", None]})
+    assert tables.pretty(odd, "zh").rows() == [("mauve", "radon"), (None, None)]
+
+
+def test_of_a_name_in_two_languages_the_page_shows_its_own_and_a_lone_one_stays():
+    both = pl.DataFrame({"station_name_zh": ["东四"], "station_name_en": ["Dongsi"], "district_name_en": ["Dongcheng"]})
+    assert tables.pretty(both, "zh").columns == ["station_name_zh", "district_name_en"]
+    assert tables.pretty(both, "en").columns == ["station_name_en", "district_name_en"]
