@@ -15,7 +15,22 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-PARTS = ("starting", "daily_means", "dashboards", "trends", "air_pipeline", "aqi", "weather", "ledger", "crediting", "carbon")
+PARTS = (
+    "starting",
+    "daily_means",
+    "dashboards",
+    "trends",
+    "air_pipeline",
+    "aqi",
+    "weather",
+    "ledger",
+    "crediting",
+    "duplicates",
+    "carbon",
+    "pulse",
+    "gridding",
+    "inequality",
+)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1155,7 +1155,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "note_zero_values": ("存在零值，此指标无定义", "not defined for values of 0"),
     "note_negative_values": ("存在负值，结果可能超出 0 到 1", "some values are negative: can leave 0 to 1"),
     "note_mean_not_positive": ("均值不大于 0", "the mean is not above 0"),
-    "note_no_weight": ("没有权重大于 0 的行", "no row has a weight"),
+    "note_no_rows": ("没有可计入的行", "no row that counts"),
     "note_zero_denominator": ("分母为 0", "the denominator is 0"),
     "note_one_unit": ("只有一个抽样单元，无法估计误差", "a single unit: no error can be told"),
     "note_mean_at_bound": ("均值等于上下限，指标无定义", "the mean is at a bound"),
