@@ -12,9 +12,11 @@ Ground
 Words, time, places, units, constants, checks of tables
     ``vocabulary``, ``periods``, ``places``, ``units``, ``tables``, ``frames``
 Domains: frames in, frames out, nothing fetched
-    ``air``, ``carbon``
+    ``air``, ``carbon``, ``equity``, ``population``
 What domains share
     ``stats``
+What people do and who gains; what is written down for good; studies done again
+    ``policy``, ``ledger``, ``studies``
 Data edge and pictures
     ``sources``, ``catalog``, ``viz``
 Larger than one machine
@@ -36,14 +38,20 @@ if TYPE_CHECKING:
         app,
         carbon,
         catalog,
+        equity,
         errors,
+        files,
         frames,
+        ledger,
         periods,
         places,
+        policy,
+        population,
         scale,
         settings,
         sources,
         stats,
+        studies,
         tables,
         units,
         viz,
@@ -58,8 +66,9 @@ _LAZY = {
     **{
         room: f"citylab.{room}"
         for room in (
-            *("air", "app", "carbon", "catalog", "errors", "frames", "periods", "places", "scale"),
-            *("settings", "sources", "stats", "tables", "units", "viz", "vocabulary"),
+            *("air", "app", "carbon", "catalog", "equity", "errors", "files", "frames", "ledger", "periods", "places"),
+            *("policy", "population", "scale", "settings", "sources", "stats", "studies", "tables", "units", "viz"),
+            "vocabulary",
         )
     },
 }
@@ -72,18 +81,24 @@ __all__ = [
     "cite",
     "datasets",
     "describe",
+    "equity",
     "errors",
     "fetch",
+    "files",
     "frames",
+    "ledger",
     "load",
     "open",
     "periods",
     "places",
+    "policy",
+    "population",
     "scale",
     "scan",
     "settings",
     "sources",
     "stats",
+    "studies",
     "tables",
     "units",
     "viz",

@@ -1,0 +1,11 @@
+"""Equity: who has how much, how unequal that is, and how sure we are. Frames in, frames out.
+
+=================== ==============================================================================================
+``inequality``      the front: Gini, Theil, Atkinson and their kin with errors, Lorenz curves, scalars; begins here
+``concentration``   inequality along another rank: concentration index and curve, Kakwani, what lies behind the index
+``decomposition``   between and within groups, by source, Shapley
+``poverty``         who falls below a line, how often, how far, how unequally
+``measures``        the formulas, each with its influence function
+``sampling``        rows that count, groups, declared errors (linearised, replicate weights, bootstrap)
+=================== ==============================================================================================
+"""

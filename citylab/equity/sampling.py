@@ -1,0 +1,588 @@
+"""The rows that count, parted by group, and how sure an estimate from them is.
+
+A function of this package reads its frame once, here: rows with a missing value, rank or weight are left out and
+counted, what cannot be is refused. Errors are declared, never guessed: without strata and primary sampling units the
+rows count as drawn independently, which a survey with clusters is not.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+import numpy as np
+import polars as pl
+
+from citylab.equity.measures import EMPTY_DRAW, NO_ROWS, NOT_POSITIVE, ONE_UNIT, Estimate, Ordered
+from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.frames import keys_of, need_columns, need_numbers
+from citylab.stats import bootstrap
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from citylab.equity.measures import Influence
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+Method = Literal["linearised", "replicates", "bootstrap"]
+Replication = Literal["brr", "fay", "jk1", "jkn", "bootstrap"]
+Singletons = Literal["refuse", "centre"]
+Scale = Literal["plain", "log"]
+
+_CELL, _GROUP = "_cell", "_group"
+_SHARE_SUFFIX = "_share"
+RESULT = {
+    "value": pl.Float64(), "se": pl.Float64(), "lower": pl.Float64(), "upper": pl.Float64(), "level": pl.Float64(),
+    "n": pl.Int64(), "n_missing": pl.Int64(), "n_effective": pl.Float64(), "method": pl.String(), "note": pl.String(),
+}  # fmt: skip
+"""Columns of an estimate, in their order."""
+RESERVED = frozenset(RESULT) | {
+    "measure", "component", "source", "population_share", "value_share", "generalised", "mean", "index", "gini",
+    "correlation", "contribution", "contribution_share", "marginal_share", "first", "last",
+}  # fmt: skip
+"""Names that a grouping column must not have, because results have columns of these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How standard errors and intervals are made.
+
+    Attributes
+    ----------
+    method
+        ``linearised``: from the influence of each row, summed over primary sampling units (PSUs) within strata.
+        ``replicates``: from weights that the survey's publisher made. ``bootstrap``: PSUs drawn anew within strata,
+        one fewer than there are, weights scaled up for it (Rao and Wu); percentile interval.
+    strata, psu
+        Columns of the design. Without ``psu`` each row is its own; without either, the rows of a group count as drawn
+        independently within it. With either, groups are domains: PSUs that have no row in a group count there too.
+    singletons
+        A stratum of a single PSU has no variance of its own: ``refuse`` says so, ``centre`` takes the PSU's distance
+        from the mean of all PSUs (conservative). The bootstrap keeps such a PSU in each draw.
+    replicates
+        Columns of replicate weights.
+    replication
+        How they were made. ``brr`` and ``bootstrap`` divide the sum of squares by their number R, ``fay`` by R(1 - ρ)²,
+        ``jk1`` multiplies by (R - 1)/R; ``jkn`` takes ``scales``.
+    rho
+        Fay's ρ, 0 to below 1.
+    scales
+        One factor per replicate, for ``jkn``.
+    n_boot, seed
+        Draws of the bootstrap; the same seed gives the same draws.
+    level
+        Level of the interval.
+    scale
+        Scale on which an interval is symmetric. ``log`` suits measures above 0: it never reaches below 0, and covers
+        more often where the tail is heavy (``docs/calibration.md``). A value that is not above 0 has no such interval.
+        The bootstrap takes its bounds from its draws, whatever the scale.
+
+    Examples
+    --------
+    >>> Errors(strata="region", psu="village").method
+    'linearised'
+
+    References
+    ----------
+    Deville (1999), Variance estimation for complex statistics and estimators, Survey Methodology 25(2), 193-203.
+    Rao and Wu (1988), Resampling inference with complex survey data, Journal of the American Statistical Association
+    83, 231-241. doi:10.1080/01621459.1988.10478591
+    """
+
+    method: Method = "linearised"
+    strata: str | None = None
+    psu: str | None = None
+    singletons: Singletons = "refuse"
+    replicates: Sequence[str] = ()
+    replication: Replication = "bootstrap"
+    rho: float | None = None
+    scales: Sequence[float] | None = None
+    n_boot: int = 599
+    seed: int = 0
+    level: float = 0.95
+    scale: Scale = "plain"
+
+    def __post_init__(self) -> None:
+        where = "citylab.equity.sampling.Errors"
+        for name, given, known in (
+            ("method", self.method, get_args(Method)),
+            ("replication", self.replication, get_args(Replication)),
+            ("singletons", self.singletons, get_args(Singletons)),
+            ("scale", self.scale, get_args(Scale)),
+        ):
+            if given not in known:
+                raise suggest(str(given), known, what=f"{name} of errors", see=where)
+        if not 0 < self.level < 1:
+            raise RangeError(f"level is {self.level}; expected a number between 0 and 1, for example 0.95.")
+        if self.method == "bootstrap":
+            bootstrap.need_draws(self.n_boot, self.level)
+        if self.method == "replicates":
+            self._check_replicates()
+        elif self.replicates:
+            raise RangeError(f"Replicate weights were named, but method is {self.method!r}; ask for 'replicates'.")
+
+    def _check_replicates(self) -> None:
+        if isinstance(self.replicates, str) or len(self.replicates) < 2:
+            raise RangeError("method='replicates' needs replicates=, at least two columns of replicate weights.")
+        if self.replication == "fay" and (self.rho is None or not 0 <= self.rho < 1):
+            raise RangeError(
+                f"replication='fay' needs rho= from 0 to below 1, as the publisher states it; got {self.rho}."
+            )
+        if self.replication == "jkn" and (self.scales is None or len(self.scales) != len(self.replicates)):
+            raise RangeError("replication='jkn' needs scales=, one factor per replicate, (n_h - 1)/n_h of its stratum.")
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the design."""
+        return [c for c in (self.strata, self.psu) if c is not None]
+
+    def factors(self) -> Floats:
+        """Return the factor of each replicate's squared distance."""
+        r = len(self.replicates)
+        one = {"brr": 1 / r, "bootstrap": 1 / r, "jk1": (r - 1) / r}
+        if self.replication == "jkn":
+            assert self.scales is not None
+            return np.asarray(self.scales, dtype=np.float64)
+        if self.replication == "fay":
+            assert self.rho is not None
+            return np.full(r, 1 / (r * (1 - self.rho) ** 2))
+        return np.full(r, one[self.replication])
+
+
+def sums(code: Ints, of: Floats, count: int) -> Floats:
+    """Return sums by code, 0 to ``count`` - 1.
+
+    Examples
+    --------
+    >>> sums(np.array([0, 2, 0]), np.array([1.0, 2.0, 3.0]), 4).tolist()
+    [4.0, 0.0, 2.0, 0.0]
+    """
+    return np.asarray(np.bincount(code, of, minlength=count), dtype=np.float64)
+
+
+DEFAULT = Errors()
+"""Rows of a group drawn independently, linearised, 95 %."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Primary sampling units of a frame.
+
+    Attributes
+    ----------
+    stratum
+        Stratum of each PSU, counted from 0.
+    """
+
+    stratum: Ints
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """PSUs of each stratum."""
+        return np.bincount(self.stratum)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom: PSUs less strata."""
+        return len(self.stratum) - len(self.sizes)
+
+    def variance(self, totals: Floats, singletons: Singletons = "refuse") -> float:
+        """Return the variance of a sum from its totals by PSU."""
+        sizes = self.sizes
+        means = np.bincount(self.stratum, totals) / sizes
+        single = sizes == 1
+        if single.any():
+            if singletons == "refuse":
+                raise DataError(
+                    f"{int(single.sum())} of {len(sizes)} strata have a single primary sampling unit, which has no "
+                    "variance. Join these strata with neighbours, or ask for Errors(singletons='centre')."
+                )
+            means = np.where(single, totals.mean(), means)
+        squares = np.bincount(self.stratum, (totals - means[self.stratum]) ** 2)
+        return float((np.where(single, 1.0, sizes / np.maximum(sizes - 1, 1)) * squares).sum())
+
+    def draws(self, n_boot: int, seed: np.random.SeedSequence) -> Iterator[Floats]:
+        """Yield the factors of the PSUs' weights in each draw."""
+        rng = np.random.default_rng(seed)
+        strata = [(np.flatnonzero(self.stratum == h), int(n)) for h, n in enumerate(self.sizes)]
+        for _ in range(n_boot):
+            factor = np.ones(len(self.stratum))
+            for members, n in strata:
+                if n > 1:
+                    factor[members] = rng.multinomial(n - 1, np.full(n, 1 / n)) * (n / (n - 1))
+            yield factor
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one group that count, in the order of their key."""
+
+    name: tuple[object, ...]
+    rows: Ordered
+    n_missing: int
+    design: Design | None
+    cell: Ints | None
+    replicates: Floats | None
+    others: dict[str, Floats] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Rows of positive weight."""
+        return len(self.rows.key)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of a variance."""
+        return self.n - 1 if self.design is None else self.design.df
+
+    def variance(self, influence: Influence, singletons: Singletons) -> float:
+        """Return the linearised variance of an estimate from the influence of the rows on it."""
+        d = self.rows
+        if self.design is None or self.cell is None:
+            total = squares = 0.0
+            for s in d.slices():
+                moved = d.weight[s] * influence(s)
+                total, squares = total + float(moved.sum()), squares + float(moved @ moved)
+            return max(self.n / (self.n - 1) * (squares - total**2 / self.n), 0.0) / d.total**2
+        totals = np.zeros(len(self.design.stratum))
+        for s in d.slices():
+            # Adds at a PSU as often as it occurs.
+            np.add.at(totals, self.cell[s], d.weight[s] * influence(s) / d.total)
+        return self.design.variance(totals, singletons)
+
+    def draws(self, n_boot: int, seed: np.random.SeedSequence) -> Iterator[Floats]:
+        """Yield the rows' weights in each draw of the bootstrap."""
+        if self.design is not None and self.cell is not None:
+            for factor in self.design.draws(n_boot, seed):
+                yield self.rows.weight * factor[self.cell]
+            return
+        rng, n = np.random.default_rng(seed), self.n
+        for _ in range(n_boot):
+            yield self.rows.weight * rng.multinomial(n - 1, np.full(n, 1 / n)) * (n / (n - 1))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A frame that was read: its groups in order, and those that have no row of any weight."""
+
+    groups: list[Group]
+    empty: list[tuple[tuple[object, ...], int]]
+    by: list[str]
+    schema: pl.Schema
+
+
+def check(
+    lf: pl.LazyFrame,
+    numbers: Sequence[str],
+    *,
+    by: str | Sequence[str] | None,
+    weight: str | None,
+    errors: Errors | None,
+    what: str,
+    others: Sequence[str] = (),
+) -> pl.Schema:
+    """Return the schema of a frame after making sure of the columns that an estimate needs."""
+    keys = keys_of(by)
+    design = [] if errors is None else errors.columns
+    replicates = [] if errors is None else list(errors.replicates)
+    weights = [] if weight is None else [weight]
+    schema = need_columns(lf, dict.fromkeys([*keys, *numbers, *weights, *design, *replicates, *others]), what=what)
+    need_numbers(schema, [*numbers, *weights, *replicates], what=what)
+    clash = sorted(RESERVED & set(keys))
+    if clash:
+        raise SchemaError(
+            f"{what}: the grouping column {clash[0]!r} has the name of a column of the result; rename it."
+        )
+    if errors is not None and errors.method == "replicates" and weight is None:
+        raise SchemaError(f"{what}: replicate weights replicate a weight; name it with weight=.")
+    return schema
+
+
+def needed(numbers: Sequence[str], *, by: str | Sequence[str] | None, weight: str | None, errors: Errors | None,
+           others: Sequence[str] = ()) -> list[str]:  # fmt: skip
+    """Return the columns that :func:`read` looks at, each once."""
+    design = [] if errors is None else [*errors.columns, *errors.replicates]
+    return list(dict.fromkeys([*keys_of(by), *numbers, *([] if weight is None else [weight]), *design, *others]))
+
+
+def read(
+    table: pl.DataFrame,
+    key: str,
+    *,
+    value: str | None = None,
+    weight: str | None = None,
+    by: str | Sequence[str] | None = None,
+    errors: Errors | None = None,
+    others: Sequence[str] = (),
+    what: str,
+    is_ordered: bool = True,
+) -> Sample:
+    """Return the rows of a table that count, parted by group and ordered by ``key``.
+
+    Parameters
+    ----------
+    table
+        One row per observation.
+    key
+        Column that orders the rows.
+    value
+        Column that is shared out; ``None``: the key.
+    weight, by, errors
+        As in :func:`citylab.equity.inequality.inequality`.
+    others
+        More columns of numbers, in the order of the key beside it; a row that lacks one is left out.
+    what
+        Name of the function that asks, for messages.
+    is_ordered
+        False leaves the rows as they stand, for what needs no order (sums of powers).
+
+    Raises
+    ------
+    DataError
+        An infinite value, a negative weight, a share given in percent, no row of any weight, or a design with gaps.
+    """
+    keys = keys_of(by)
+    errors = DEFAULT if errors is None else errors
+    numbers = list(dict.fromkeys([key, *([] if value is None else [value]), *others]))
+    every = [*numbers, *([] if weight is None else [weight]), *errors.replicates]
+    if table.is_empty():
+        raise DataError(f"{what}: the frame has no rows. Check the filter before it.")
+    stratum, cells = _cells(table, errors, what)
+    design = None if stratum is None else Design(stratum)
+    frame = table.select(
+        *(pl.col(c).alias(f"_key_{i}") for i, c in enumerate(keys)),
+        *(pl.col(c).cast(pl.Float64).alias(f"_number_{i}") for i, c in enumerate(every)),
+        *([] if cells is None else [cells]),
+    )
+    labels = [f"_number_{i}" for i in range(len(every))]
+    _refuse_values(frame, every, numbers, weight, what)
+    parts = _parts(frame, len(keys))
+
+    def one(at: int) -> Group | int:
+        """Return a group, or how many rows with a gap one has in which none counts."""
+        name, rows = parts[at]
+        arrays = {c: rows[label].to_numpy() for c, label in zip(every, labels, strict=True)}
+        missing = np.zeros(rows.height, dtype=bool)
+        for a in arrays.values():
+            if np.isnan(a.sum()):
+                missing |= np.isnan(a)
+        n_missing = int(missing.sum())
+        keep = ~missing if weight is None else ~missing & (arrays[weight] > 0)
+        if not keep.all():
+            arrays = {c: a[keep] for c, a in arrays.items()}
+        if not len(arrays[key]):
+            return n_missing
+        d = Ordered(
+            arrays[key],
+            None if weight is None else arrays[weight],
+            # A value of its own makes no use of the order of the key.
+            None if is_ordered and (value is None or value == key) else arrays[value or key],
+            is_sorted=not is_ordered,
+        )
+        order = slice(None) if d.order is None else d.order
+        cell = None if cells is None else rows[_CELL].to_numpy()[keep][order]
+        replicates = np.column_stack([arrays[c][order] for c in errors.replicates]) if errors.replicates else None
+        return Group(name, d, n_missing, design, cell, replicates, {c: arrays[c][order] for c in others})
+
+    read_in = list(zip((name for name, _ in parts), _in_turns(one, len(parts)), strict=True))
+    groups = [g for _, g in read_in if isinstance(g, Group)]
+    empty = [(name, lost) for name, lost in read_in if isinstance(lost, int)]
+    if not groups:
+        raise DataError(
+            f"{what}: no row has {', '.join(map(repr, numbers))} and a weight above 0"
+            f"{'' if weight is None else f' in {weight!r}'}. Check the weights and the filter before it."
+        )
+    return Sample(groups, empty, keys, table.schema)
+
+
+def _parts(frame: pl.DataFrame, n_keys: int) -> list[tuple[tuple[object, ...], pl.DataFrame]]:
+    if not n_keys:
+        return [((), frame)]
+    keys = [f"_key_{i}" for i in range(n_keys)]
+    # Both in the order of first appearance.
+    names = frame.select(keys).unique(maintain_order=True).with_row_index(_GROUP).sort(keys, nulls_last=True)
+    parts = frame.partition_by(keys, include_key=False, maintain_order=True)
+    return [(tuple(name), parts[at]) for at, *name in names.rows()]
+
+
+def _cells(table: pl.DataFrame, errors: Errors, what: str) -> tuple[Ints | None, pl.Series | None]:
+    """Return the stratum of every PSU of the frame, and the PSU of every row."""
+    if not errors.columns or errors.method == "replicates":
+        return None, None
+    gaps = table.select(pl.any_horizontal(pl.col(c).is_null() for c in errors.columns).sum()).item()
+    if gaps:
+        raise DataError(
+            f"{what}: {gaps:,} rows lack their stratum or primary sampling unit ({', '.join(errors.columns)}); a "
+            "design needs both in every row. Complete them from the survey's documentation."
+        )
+    strata = [pl.col(errors.strata)] if errors.strata else [pl.lit(0)]
+    units = pl.col(errors.psu) if errors.psu else pl.int_range(pl.len())
+    named = table.select(strata[0].alias("s"), units.alias("u"))
+    found = named.unique(maintain_order=True).with_row_index(_CELL)
+    cells = named.join(found, on=["s", "u"], how="left", maintain_order="left")[_CELL].cast(pl.Int64)
+    return found["s"].rank("dense").cast(pl.Int64).to_numpy() - 1, cells
+
+
+def _refuse_values(frame: pl.DataFrame, every: list[str], numbers: list[str], weight: str | None, what: str) -> None:
+    ends = frame.select(
+        *(pl.col(f"_number_{i}").fill_nan(None).min().alias(f"low{i}") for i in range(len(every))),
+        *(pl.col(f"_number_{i}").fill_nan(None).max().alias(f"high{i}") for i in range(len(every))),
+    ).row(0, named=True)
+    for i, c in enumerate(every):
+        low, high = ends[f"low{i}"], ends[f"high{i}"]
+        if low is None:
+            continue
+        if np.isinf(low) or np.isinf(high):
+            raise DataError(f"{what}: column {c!r} holds infinite values. Find the division by 0 that made them.")
+        if c not in numbers and low < 0:
+            raise DataError(
+                f"{what}: weights in {c!r} go down to {low:g}; a weight is 0 or more. Negative weights come from some "
+                "calibrations: ask for bounded ones, or treat these rows first."
+            )
+        if c in numbers and c != weight and c.endswith(_SHARE_SUFFIX) and high > 1:
+            raise DataError(
+                f"{what}: {c!r} is a share by its name, 0 to 1, but reaches {high:g}. If it is given in percent, "
+                f"divide it by 100, or name it {c.removesuffix(_SHARE_SUFFIX) + '_pct'!r}."
+            )
+
+
+Functional = Callable[[Ordered], list[Estimate]]
+Result = TypeVar("Result")
+
+
+def estimated(
+    sample: Sample, functional: Functional, names: Sequence[str], errors: Errors | None, *, column: str = "measure"
+) -> pl.DataFrame:
+    """Return one row per group and estimate, with errors.
+
+    Parameters
+    ----------
+    sample
+        From :func:`read`.
+    functional
+        Gives the estimates of a distribution, as many as there are names, in their order.
+    names
+        What stands in ``column``.
+    errors
+        How errors are made; ``None``: none.
+    """
+
+    def work(at: int) -> list[dict[str, Any]]:
+        group = sample.groups[at]
+        head = {f"_key_{i}": k for i, k in enumerate(group.name)}
+        rows = _with_errors(group, functional, errors, at)
+        tail = {"n": group.n, "n_missing": group.n_missing, "n_effective": group.rows.n_effective}
+        return [{**head, column: name, **row, **tail} for name, row in zip(names, rows, strict=True)]
+
+    done = _in_turns(work, len(sample.groups))
+    nothing = {"n": 0, "n_missing": 0, "n_effective": 0.0, "note": NO_ROWS}
+    rows = [row for part in done for row in part]
+    for name, n_missing in sample.empty:
+        head = {f"_key_{i}": k for i, k in enumerate(name)}
+        rows += [{**head, column: n, **nothing, "n_missing": n_missing} for n in names]
+    keys = {f"_key_{i}": sample.schema[c] for i, c in enumerate(sample.by)}
+    table = pl.DataFrame(rows, schema={**keys, column: pl.String(), **RESULT})
+    table = table.rename(dict(zip(keys, sample.by, strict=True)))
+    return table.sort(sample.by, nulls_last=True, maintain_order=True) if sample.empty else table
+
+
+def result_schema(schema: pl.Schema, by: str | Sequence[str] | None, column: str = "measure") -> pl.Schema:
+    """Return the schema of what :func:`estimated` gives."""
+    return pl.Schema({**{c: schema[c] for c in keys_of(by)}, column: pl.String(), **RESULT})
+
+
+def _in_turns(work: Callable[[int], Result], count: int) -> list[Result]:
+    # NumPy sorts and adds without the interpreter's lock, so groups go side by side; results keep their order.
+    if count == 1:
+        return [work(0)]
+    with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def _with_errors(group: Group, functional: Functional, errors: Errors | None, at: int) -> list[dict[str, Any]]:
+    estimates = functional(group.rows)
+    rows: list[dict[str, Any]] = [
+        {"value": None if e.value is None else float(e.value), "note": e.note} for e in estimates
+    ]
+    if errors is None:
+        return rows
+    method, df, lacking = errors.method, group.df, ONE_UNIT
+    spread: list[float | None]
+    intervals: list[tuple[float, float] | None]
+    if method == "linearised":
+        spread = [None if e.influence is None else _linearised(group, e.influence, errors) for e in estimates]
+        intervals = [_student(r["value"], s, df, errors) for s, r in zip(spread, rows, strict=True)]
+    elif method == "replicates":
+        assert group.replicates is not None
+        lacking, factors = EMPTY_DRAW, errors.factors()
+        again = _again(group, functional, iter(group.replicates.T), estimates)
+        squares = ((a, r["value"]) for a, r in zip(again, rows, strict=True))
+        spread = [None if a is None else float(np.sqrt((factors * (a - v) ** 2).sum())) for a, v in squares]
+        intervals = [_student(r["value"], s, len(factors) - 1, errors) for s, r in zip(spread, rows, strict=True)]
+    elif df < 1:
+        spread, intervals = [None] * len(rows), [None] * len(rows)
+    else:
+        lacking = EMPTY_DRAW
+        # Groups of one design share its draws, so that they stay comparable; without a design each has its own.
+        seed = np.random.SeedSequence([errors.seed, at] if group.cell is None else [errors.seed])
+        again = _again(group, functional, group.draws(errors.n_boot, seed), estimates)
+        spread = [None if a is None else float(a.std(ddof=1)) for a in again]
+        intervals = [None if a is None else _percentile(a, errors) for a in again]
+    for row, s, bounds in zip(rows, spread, intervals, strict=True):
+        row["method"] = method
+        if row["value"] is None:
+            continue
+        if s is None:
+            row["note"] = row["note"] or lacking
+        elif bounds is None:
+            row.update(se=s, note=row["note"] or (NOT_POSITIVE if df > 0 else lacking))
+        else:
+            row.update(se=s, lower=bounds[0], upper=bounds[1], level=errors.level)
+    return rows
+
+
+def _linearised(group: Group, influence: Influence, errors: Errors) -> float | None:
+    return float(np.sqrt(group.variance(influence, errors.singletons))) if group.df > 0 else None
+
+
+def _student(value: float | None, se: float | None, df: int, errors: Errors) -> tuple[float, float] | None:
+    from scipy.special import stdtrit
+
+    if value is None or se is None or df < 1:
+        return None
+    half = float(stdtrit(df, (1 + errors.level) / 2)) * se
+    if errors.scale == "plain":
+        return value - half, value + half
+    return (value * math.exp(-half / value), value * math.exp(half / value)) if value > 0 else None
+
+
+def _percentile(draws: Floats, errors: Errors) -> tuple[float, float]:
+    low, high = bootstrap.interval(draws, level=errors.level)
+    return float(low), float(high)
+
+
+def _again(
+    group: Group, functional: Functional, weights: Iterator[Floats], estimates: list[Estimate]
+) -> list[Floats | None]:
+    """Return the estimates under other weights; ``None`` where the estimate itself is none, or some draw gives none."""
+    drawn = []
+    for w in weights:
+        if not w.any():
+            raise DataError(
+                f"A draw of the weights leaves nothing of group {group.name!r}: too few units for resampling. Join the "
+                "group with another, or take Errors('linearised')."
+            )
+        drawn.append([e.value for e in functional(group.rows.reweighted(w))])
+    columns: list[Floats | None] = []
+    for i, e in enumerate(estimates):
+        values = [row[i] for row in drawn]
+        usable = e.value is not None and all(v is not None for v in values)
+        columns.append(np.array(values, dtype=np.float64) if usable else None)
+    return columns
