@@ -1166,6 +1166,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "incentive_amount_trip": ("每次出行补贴（元）", "Incentive a trip (CNY)"),
     "incentive_amount_kg": ("每千克减排补贴（元）", "Incentive a kg (CNY)"),
     "incentive_tonnes_kg": ("新增减排（千克）", "Extra reduction (kg)"),
+    "incentive_money": ("元", "CNY"),
     "incentive_interval": ("{} 区间", "{} interval"),
     "incentive_note_transfer": (
         "行为模型来自伦敦，移用到本地属假设", "behaviour is London's; that it holds here is an assumption"

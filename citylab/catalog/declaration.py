@@ -25,10 +25,13 @@ RecipePath = Annotated[str, Field(pattern=r"^citylab\.sources\.\w+:\w+$")]
 ID_PATTERN = r"^[a-z0-9]+__[a-z0-9]+_[a-z0-9]+(_[a-z0-9]+)+$"
 
 OPEN_LICENCES = frozenset(
-    {"CC-BY-4.0", "CC0-1.0", "Apache-2.0", "MIT", "BSD-3-Clause", "OGL-UK-3.0", "O-UDA-1.0", "PDDL-1.0"}
+    {"CC-BY-4.0", "CC0-1.0", "Apache-2.0", "MIT", "BSD-3-Clause", "OGL-UK-3.0", "O-UDA-1.0", "ODbL-1.0", "PDDL-1.0"}
     | {"public-domain", "official-facts"}
 )
-"""Licences under which a table may be embedded; ``official-facts`` are figures of public bodies."""
+"""Licences under which a table may be embedded; ``official-facts`` are figures of public bodies.
+
+A table under ``ODbL-1.0`` keeps its notice, and so does every table that is made of it: its licence is the same.
+"""
 
 
 class _Strict(BaseModel):
