@@ -1,7 +1,7 @@
 """Census tables of the National Bureau of Statistics, as Dong, Du and Liu compiled them: counties, cities, provinces.
 
 The sheets hold provinces, cities and counties one below the other, with sums in between that have no code or a code of
-their own. Each recipe returns one level as a partition: its rows add up to the country, nobody twice and nobody left out.
+their own. Each recipe returns one level as a partition: its rows add up to the country, nobody stands in two of them.
 Beijing's districts have a table of their own.
 
 References
@@ -150,17 +150,13 @@ def _sheet(path: Path, year: int) -> pl.DataFrame:
     groups = [both(heads) for heads in _AGE_HEADS[year]]
 
     def people(first: int, last: int | None = None) -> pl.Expr:
-        some = groups[first:last]
-        total = some[0]
-        for group in some[1:]:
-            total = total + group
-        return total
+        return pl.sum_horizontal(groups[first:last], ignore_nulls=False)
 
-    which = 0 if year != YEAR else 1
-    mark = "-" if year != YEAR else "_"
+    heads = {ours: old if year != YEAR else new for ours, (old, new) in _SCHOOLING.items()}
+    mark = "_" if year == YEAR else "-"
     schooling = [
-        (both([f"{head[which]}{mark}{sex}" for sex in SEXES]) if head[which] else pl.lit(None, pl.Float64)).alias(ours)
-        for ours, head in _SCHOOLING.items()
+        (both([f"{head}{mark}{sex}" for sex in SEXES]) if head else pl.lit(None, pl.Float64)).alias(ours)
+        for ours, head in heads.items()
     ]
     return raw.select(
         pl.col("区划代码").alias("adcode"),
@@ -352,7 +348,8 @@ def parse_provinces(paths: Sequence[Path]) -> pl.LazyFrame:
     DataError
         A row without residents is not one of those known.
     """
-    return _both_years(paths, lambda units: units.filter(level="province")).drop("area_id", "area_name_zh")
+    provinces = _both_years(paths, lambda units: units.filter(level="province"))
+    return provinces.drop("area_id", "area_name_zh", "province_adcode")
 
 
 MATCHED = {

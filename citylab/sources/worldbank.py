@@ -49,3 +49,37 @@ def parse_countries(paths: Sequence[Path]) -> pl.LazyFrame:
     money, people = (frame.drop("Country Name") for frame in both)
     joined = money.join(people, on=["country_code", "year"], how="full", coalesce=True, validate="1:1")
     return joined.join(names, on="country_code", how="left", validate="m:1")
+
+
+DIGITAL = {
+    "Individuals using the Internet (% of population)": "internet_use_itu_pct",
+    "Mobile cellular subscriptions (per 100 people)": "mobile_subscriptions_per_100",
+    "Fixed broadband subscriptions (per 100 people)": "fixed_broadband_per_100",
+    "Secure Internet servers (per 1 million people)": "secure_servers_per_million",
+    "Research and development expenditure (% of GDP)": "rd_gdp_pct",
+    "ICT service exports (% of service exports, BoP)": "ict_service_exports_pct",
+    "GDP per capita (current US$)": "gdp_per_capita_usd",
+}
+"""Digital indicators by the publisher's heads, and our names for them."""
+
+
+def parse_digital(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Read internet, phones, broadband, servers, R&D and income by country; regions and groups are left out.
+
+    Returns
+    -------
+    polars.LazyFrame
+        One row per country and year, null where the country has no figure. Which codes are groups stands in the table
+        ``worldbank_aggregates``.
+    """
+    (path,) = paths
+    groups = tables.read("worldbank_aggregates")["group_code"].to_list()
+    return (
+        pl.scan_csv(path, infer_schema=False)
+        .filter(~pl.col("country").is_in(groups))
+        .select(
+            pl.col("country").alias("country_code"),
+            pl.col("year").cast(pl.Int64),
+            *(pl.col(theirs).cast(pl.Float64).alias(ours) for theirs, ours in DIGITAL.items()),
+        )
+    )

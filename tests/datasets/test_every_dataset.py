@@ -95,4 +95,9 @@ def test_no_file_is_a_copy_of_a_publishers_file(mirror: Path):
 
 
 def test_every_folder_is_a_data_set_or_holds_codes_methodologies_or_templates():
-    assert {p.name for p in settings.datasets_dir().iterdir() if p.is_dir()} == {*ALL, "codes", "methodologies", "templates"}
+    assert {p.name for p in settings.datasets_dir().iterdir() if p.is_dir()} == {
+        *ALL,
+        "codes",
+        "methodologies",
+        "templates",
+    }

@@ -65,3 +65,39 @@ def test_current_dollars_are_no_measure_of_growth(countries: pl.DataFrame):
     # published real growth of China: 2022 some 3 %, 2023 some 5 %, while the yuan fell against the dollar
     assert growth(countries, "gdp_usd") < 0
     assert 0.06 < growth(real, "gdp_usd2015") < 0.10
+
+
+@pytest.fixture(scope="module")
+def digital() -> pl.DataFrame:
+    return cl.load("worldbank__yearly_country_digital").collect()
+
+
+def test_regions_among_the_digital_indicators_are_left_out_and_all_that_is_left_is_a_country(
+    digital: pl.DataFrame, countries: pl.DataFrame, mirror: Path
+):
+    with open(mirror / "worldbank-digital" / "worldbank_digital_2010_2024.csv", encoding="utf-8", newline="") as file:
+        found = {row["country"] for row in csv.DictReader(file)}
+    assert found - set(digital["country_code"]) == found & set(tables.read("worldbank_aggregates")["group_code"])
+    assert set(digital["country_code"]) <= set(countries["country_code"])
+
+
+def test_china_online_is_as_another_reader_printed_it(digital: pl.DataFrame):
+    china = dict(digital.filter(country_code="CHN").select("year", "internet_use_itu_pct").iter_rows())
+    assert {year: china[year] for year in range(2020, 2024)} == {2020: 70.1, 2021: 73.1, 2022: 75.6, 2023: 77.5}
+    last = digital.filter(country_code="CHN", year=2023).row(0, named=True)
+    assert round(last["fixed_broadband_per_100"], 1) == 44.7
+
+
+def test_two_vintages_of_internet_use_agree_to_rounding_before_the_revisions_and_not_after(digital: pl.DataFrame):
+    newer = cl.load("gapminder__yearly_country_internet").collect()
+    both = digital.join(newer, on=["country_code", "year"], suffix="_new").drop_nulls(
+        ["internet_use_itu_pct", "internet_use_itu_pct_new"]
+    )
+    apart = (pl.col("internet_use_itu_pct") - pl.col("internet_use_itu_pct_new")).abs()
+    # the older table is rounded to one decimal: half of 0.1
+    assert both.filter(pl.col("year") <= 2021).select(apart.max()).item() <= 0.05 + 1e-9
+    assert both.filter(pl.col("year") > 2021).select(apart.max()).item() > 10
+
+
+def test_the_last_year_of_the_digital_indicators_is_no_year_of_the_world(digital: pl.DataFrame):
+    assert sorted(digital.filter(year=2024)["country_code"]) == ["AUT", "LUX", "TUR"]
