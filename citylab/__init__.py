@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     )
     from citylab.catalog import cite, datasets, describe, fetch, load, open, scan
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     **dict.fromkeys(("cite", "datasets", "describe", "fetch", "load", "open", "scan"), "citylab.catalog"),
