@@ -28,8 +28,10 @@ PARTS = (
     "duplicates",
     "carbon",
     "pulse",
+    "choice",
     "gridding",
     "inequality",
+    "survey",
 )
 
 

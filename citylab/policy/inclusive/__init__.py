@@ -1,0 +1,1 @@
+"""Carbon-inclusive schemes as policy: how people choose their modes, and what a payment would change."""
