@@ -63,15 +63,14 @@ def clean() -> list[pl.Expr]:
 
 def assessed(kept: pl.LazyFrame, *, engine: Literal["auto", "streaming"] = "auto") -> Tables:
     """Return what follows from clean hours, as a user of citylab writes it."""
-    days = averages.daily_means(kept, stamp="starting", wind=None).collect(engine=engine)
-    # Apart: collected together, the two take more than twice the memory.
-    ozone = averages.mda8(kept, stamp="starting").collect(engine=engine)
-    concentrations = days.lazy().select(*_DAY, *(p for p in POLLUTANTS if p != "o3_ugm3"))
-    joined = concentrations.join(ozone.lazy().select(*_DAY, "o3_mda8_ugm3"), on=_DAY)
+    found = averages.daily_values(kept, stamp="starting", wind=None).collect(engine=engine)
+    of_ozone = [c for c in found.columns if c.startswith("o3_mda8_")]
+    days = found.drop(of_ozone)
+    index = aqi(found.lazy(), edition=INDEX, not_monitored=["o3_1h"]).select(*_DAY, *_INDEXED)
     return {
         "days": days,
-        "ozone": ozone,
-        "index": aqi(joined, edition=INDEX, not_monitored=["o3_1h"]).select(*_DAY, *_INDEXED).collect(engine=engine),
+        "ozone": found.select(*_DAY, "validity_edition", *of_ozone),
+        "index": index.collect(engine=engine),
         "months": averages.monthly_mean(days),
         "years": averages.annual_mean(days),
     }

@@ -1,25 +1,47 @@
 """Trends of 72 monthly series of four years: Theil-Sen with 599 resamples, and Hamed and Rao's Mann-Kendall test.
 
-The peers are a loop over SciPy's Theil-Sen slopes on the same resamples, and pyMannKendall series by series where it is
-installed (it is no dependency of citylab). The series are synthetic.
+The peers are a loop over SciPy's Theil-Sen slopes on the same resamples, pyMannKendall series by series where it is
+installed (the development group has it), and openair's `TheilSen` where R and openair are (R draws resamples of its
+own, so that slopes are compared and intervals are not). The series are synthetic.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy.stats import theilslopes
 
-from benchmarks.measure import Row, Skipped, agree, compared, take_turns
+from benchmarks.measure import Disagreement, Row, Skipped, agree, compared, take_turns
 from citylab.stats import bootstrap, trends
 
 MONTHS, SERIES, RESAMPLES = 48, 72, 599
 SEED = 0
 SCIPY_BUDGET = 1 / 60
 """Our time over that of the SciPy loop."""
+
+PATIENCE_R_S = 600
+SLOPE_TOLERANCE = 1e-6
+"""Relative difference that openair's slopes may have, which are printed."""
+DAYS_PER_YEAR = 365
+OPENAIR = """
+arguments <- commandArgs(TRUE)
+if (!requireNamespace("openair", quietly = TRUE)) { cat("null"); quit(status = 0) }
+table <- read.csv(arguments[1]); table$date <- as.POSIXct(table$date, tz = "GMT")
+names <- setdiff(names(table), "date"); slopes <- c()
+took <- system.time(for (name in names) {
+  found <- openair::TheilSen(table, pollutant = name, deseason = FALSE, autocor = FALSE, plot = FALSE, silent = TRUE)
+  slopes <- c(slopes, found$data$res2$slope[1])
+})
+cat(sprintf("[%.17g, [%s]]", took[["elapsed"]], paste(sprintf("%.17g", slopes), collapse = ", ")))
+"""
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,6 +75,31 @@ def scipy_loop(days: Floats, values: Floats) -> pl.DataFrame:
     return _frame(slope=slope, low=low, high=high)
 
 
+def openair_row(work: str, days: Floats, values: Floats) -> Row:
+    """Return the line of R's openair, or the line that says why there is none."""
+    who = "openair (R)"
+    r = shutil.which("Rscript")
+    if r is None:
+        return Row(work, who, "not present: no Rscript on this machine")
+    with tempfile.TemporaryDirectory() as folder:
+        path, script = Path(folder) / "series.csv", Path(folder) / "openair.R"
+        stamps = pl.Series("date", np.datetime64("2013-01-01") + days.astype("timedelta64[D]"))
+        pl.DataFrame({f"s{i}": y for i, y in enumerate(values.T)}).insert_column(0, stamps).write_csv(path)
+        script.write_text(OPENAIR, encoding="utf-8")
+        command = [r, str(script), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_R_S, check=False)
+    if done.returncode:
+        return Row(work, who, f"not measured: {(done.stderr.strip() or 'R failed').splitlines()[-1]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    if found is None:
+        return Row(work, who, "not present: R has no package openair")
+    elapsed, slopes = found
+    mine = trends.theil_sen(days, values, n_boot=RESAMPLES, seed=SEED).slope * DAYS_PER_YEAR
+    if not np.allclose(slopes, mine, rtol=SLOPE_TOLERANCE):
+        raise Disagreement(f"openair's slopes differ from ours by up to {np.abs(slopes - mine).max():g} a year")
+    return Row(work, who, f"{elapsed:.4f} s")
+
+
 def ours_mann_kendall(values: Floats) -> pl.DataFrame:
     """All series in one call."""
     test = trends.mann_kendall(values, method="hamed-rao")
@@ -76,7 +123,9 @@ def rows() -> Iterator[Row]:
     timings = take_turns(
         {"citylab": lambda: ours(days, values), "SciPy loop": lambda: scipy_loop(days, values)}, runs=1
     )
-    yield from compared(f"Theil-Sen, {RESAMPLES} resamples, {size}", timings, budgets={"SciPy loop": SCIPY_BUDGET})
+    work = f"Theil-Sen, {RESAMPLES} resamples, {size}"
+    yield from compared(work, timings, budgets={"SciPy loop": SCIPY_BUDGET})
+    yield openair_row(work, days, values)
     try:
         agree(pymannkendall_loop(values), ours_mann_kendall(values), key=["series"])
     except ImportError:

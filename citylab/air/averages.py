@@ -13,13 +13,28 @@ declared in the table ``air_validity``.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from citylab import periods, tables
+from citylab.air.days import (
+    BIT,
+    HOURS,
+    LARGEST,
+    ROWS,
+    SLOT,
+    WINDOW_HOURS,
+    bits_column,
+    count_column,
+    day_sums,
+    hour_columns,
+    largest_windows,
+    top_column,
+)
 from citylab.errors import DeclarationError, RangeError, SchemaError, suggest
 from citylab.frames import (
     Frame,
@@ -47,8 +62,7 @@ WIND = ("wind_speed_ms", "wind_direction_deg")
 """Columns of wind speed and of the direction that is averaged as a vector."""
 BY_DATE = "by-date"
 
-_MDA8_HOURS = 8
-_HOURS = 24
+_HOURS = HOURS
 _MONTHS = 12
 _FEBRUARY = 2
 _DAYS_BASE = 32  # no month has as many days: the counts of twelve are the digits of one 64-bit integer
@@ -57,8 +71,8 @@ _ROUNDING = 1e-9  # a share of 20 hours in 24 is a binary fraction with noise
 _PERIOD_NAMES = {"1d": "date_local", "1mo": "month_start", "1y": "year"}
 _LOCAL_TIMES = ("datetime_local", "date_local")
 _STATISTICS = ("mean", "max", "min", "median", "sum", "count", "percentile")
-_START, _ROWS, _DISTINCT, _FIRST, _LAST = "__start", "__rows", "__distinct", "__first", "__last"
-_BIT, _SLOT, _LABELS = "__bit", "__slot", ("mda8_first_label", "mda8_last_label")
+_START, _ROWS, _DISTINCT, _FIRST, _LAST = "__start", ROWS, "__distinct", "__first", "__last"
+_BIT, _SLOT = BIT, SLOT
 
 
 def percentile(values: pl.Expr, percent: float) -> pl.Expr:
@@ -365,27 +379,10 @@ def daily_means(
     GB 3095-2012 and GB 3095-2026, table 4 (数据统计的有效性规定); HJ 663-2013, HJ 663-2026.
     """
     lf, back = lazily(frame)
-    keys = keys_of(by)
     names = _pollutants(lf, "daily_means") if values is None else columns_of(values)
-    clock = _clock(lf, names, keys, time=time, stamp=stamp, step="1h", what="daily_means")
-    rules = _Rules.of(edition, table)
-    day = pl.col(_START)
-    need = rules.need("daily_mean_hours", day, day)
-    out = _aggregate(lf, names, keys, clock, every="1d", how="mean", percent=None, wind=wind)
-    out = out.with_columns(
-        rules.name(day, day).alias("validity_edition"),
-        *(_share(pl.col(_n(c)), _HOURS).alias(_capture(c)) for c in names),
+    return back(
+        _days(lf, names, {}, by, stamp=stamp, time=time, edition=edition, wind=wind, table=table, what="daily_means")
     )
-
-    def reason(c: str) -> pl.Expr:
-        return _first_of(
-            no_values=pl.col(_n(c)) == 0,
-            no_edition=pl.col("validity_edition").is_null(),
-            few_hours=pl.col(_n(c)) < need,
-            no_resultant_wind=pl.col(c).is_null(),
-        )
-
-    return back(_dressed(_judged(out, names, reason), names, keys, "date_local", "validity_edition"))
 
 
 def mda8(
@@ -452,79 +449,88 @@ def mda8(
     ----------
     HJ 663-2013 and HJ 663-2026, clause 6.1.2; GB 3095-2012 and GB 3095-2026, clause 3 and table 4.
     """
-    what = "mda8"
     lf, back = lazily(frame)
-    names, keys = columns_of(values), keys_of(by)
-    clock = _clock(lf, names, keys, time=time, stamp=stamp, step="1h", what=what)
-    rules = _Rules.of(edition, table)
-    first, last = (int(rules.edge(f"mda8_{side}_label", pick)) for side, pick in (("first", min), ("last", max)))
-    results = [_maximum_of_day(c) for c in names]
-    slot = pl.col(_SLOT)
-    # One pass: the value of each hour of the day, and which hours have one as the bits of one integer. An hour has one
-    # row, or the day is refused, so that its maximum is its value; the maximum of a column is cheaper than its sum.
-    hours = lf.select(
-        *keys,
-        clock.start.dt.date().alias(_START),
-        _hour_of_day(clock.start).alias(_SLOT),
-        *(_finite(pl.col(c)).alias(f"__{r}") for c, r in zip(names, results, strict=True)),
-    ).with_columns(_bit(slot).alias(_BIT))
-    days = (
-        hours.group_by(*keys, _START)
-        .agg(
-            pl.len().alias(_ROWS),
-            pl.col(_BIT).sum(),
-            *(
-                pl.when(slot == h).then(pl.col(f"__{r}")).max().alias(_hour(r, h))
-                for r in results
-                for h in range(_HOURS)
-            ),
-            *(pl.when(pl.col(f"__{r}").is_not_null()).then(pl.col(_BIT)).sum().alias(_bits(r)) for r in results),
-        )
-        .filter(_one_row_a_step(keys, clock.step, pl.col(_BIT).bitwise_count_ones()))
-        .with_columns(pl.col(_hour(r, h)).fill_null(0.0) for r in results for h in range(_HOURS))
+    asked = {"mda8": columns_of(values)}
+    return back(
+        _days(lf, [], asked, by, stamp=stamp, time=time, edition=edition, limit=limit, table=table, what="mda8")
     )
-    before, after = max(0, _MDA8_HOURS - first), max(0, last - _HOURS)
-    if before or after:
-        days = days.sort(*keys, _START)
-    day = pl.col(_START)
-    hours_needed = rules.need("mda8_window_hours", day, day)
-    first_label, last_label = (rules.need(f"mda8_{side}_label", day, day) for side in ("first", "last"))
-    labels = range(first, last + 1)
-    for r in results:
-        days = _window_sums_of_day(days, r, keys, before, after)
 
-    def counted(r: str, label: int) -> pl.Expr:
-        """Return how many hours of the window that ends at a label have a value."""
-        window = pl.col(_bits(r)) // 2 ** (label - _MDA8_HOURS + before) % 2**_MDA8_HOURS
-        return window.bitwise_count_ones()
 
-    def enough(r: str, label: int) -> pl.Expr:
-        asked = counted(r, label) >= hours_needed
-        return asked if rules.agree(_LABELS) else asked & pl.lit(label).is_between(first_label, last_label)
+def daily_values(
+    frame: Frame,
+    values: str | Iterable[str] | None = None,
+    *,
+    mda8: str | Iterable[str] = "o3_ugm3",
+    max8h: str | Iterable[str] = (),
+    max1h: str | Iterable[str] = (),
+    stamp: Stamp,
+    by: str | Sequence[str] | None = "station_id",
+    time: str = "datetime_local",
+    edition: str = BY_DATE,
+    limit: float | None = None,
+    wind: tuple[str, str] | None = WIND,
+    table: pl.DataFrame | None = None,
+) -> Frame:
+    """Return daily means and daily maxima side by side, from hours that are grouped once.
 
-    out = days.with_columns(
-        rules.name(day, day).alias("validity_edition"),
-        *(
-            pl.max_horizontal(
-                pl.when(enough(r, e)).then(pl.col(_hour(r, e - _MDA8_HOURS)) / counted(r, e)) for e in labels
-            ).alias(r)
-            for r in results
-        ),
-        *(pl.sum_horizontal(enough(r, e) for e in labels).cast(pl.UInt32).alias(_n(r)) for r in results),
-    ).with_columns(_share(pl.col(_n(r)), last_label - first_label + 1).alias(_capture(r)) for r in results)
-    windows_needed = rules.need("mda8_windows", day, day)
-    bound = pl.lit(float(limit)) if limit is not None else rules.need("mda8_limit", day, day)
+    The values are those of :func:`daily_means` and :func:`mda8`, in about the time of the slower of the two.
 
-    def reason(r: str) -> pl.Expr:
-        few = pl.col(_n(r)) < windows_needed
-        return _first_of(
-            no_values=pl.col(_bits(r)) == 0,
-            no_edition=pl.col("validity_edition").is_null(),
-            few_windows_above_limit=few & (pl.col(r) > bound),
-            few_windows=few,
+    Parameters
+    ----------
+    frame
+        One row per group and hour; any order; hours may be absent.
+    values
+        Columns whose daily means are wanted; the six pollutants that the frame has, if not given; ``()`` for none.
+    mda8
+        Columns of ozone, for the largest 8-hour mean of the day as :func:`mda8` has it; ``()`` for none.
+    max8h
+        Other gases (CO) for the largest 8-hour mean whose window ends within the day. Only the editions ``"epa"`` and
+        ``"eu"`` know such a value.
+    max1h
+        Columns whose largest hour is wanted. That a maximum needs as many hours as a daily mean is citylab's reading.
+    stamp, by, time, edition, limit, wind, table
+        As in :func:`daily_means` and :func:`mda8`.
+
+    Returns
+    -------
+    polars.LazyFrame or polars.DataFrame
+        One row per group and day that has any row, sorted: the columns of ``by``, ``date_local``, ``validity_edition``;
+        for each mean, then each ``<stem>_mda8``, ``<stem>_max8h`` and ``<stem>_max1h``, the value, ``_n`` (hours or
+        windows), ``_capture_share``, ``_is_valid`` and ``_reason``.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, is not numeric or is not wall-clock time; nothing is asked for.
+    UnknownNameError
+        No such edition.
+    DeclarationError
+        The edition has no rule for ``max8h``.
+    DataError
+        On collecting: two rows of one group in one hour, or a row without time.
+
+    Examples
+    --------
+    >>> hours = [dt.datetime(2017, 6, 1, h) for h in range(24)]
+    >>> frame = pl.DataFrame({"datetime_local": hours, "o3_ugm3": [20.0] * 12 + [180.0] * 8 + [60.0] * 4})
+    >>> day = daily_values(frame, by=None, stamp="starting", max1h="o3_ugm3")
+    >>> day.select("o3_ugm3", "o3_mda8_ugm3", "o3_max1h_ugm3", "o3_mda8_n").row(0)
+    (80.0, 180.0, 180.0, 17)
+
+    References
+    ----------
+    As for :func:`daily_means` and :func:`mda8`; 40 CFR 50.8 (CO, 8 hours); Directive 2008/50/EC, annexes VII and XI.
+    """
+    lf, back = lazily(frame)
+    maxima = {"mda8": mda8, "max8h": max8h, "max1h": max1h}
+    asked = {kind: columns_of(told) if told else [] for kind, told in maxima.items()}
+    names = _pollutants(lf, "daily_values") if values is None else columns_of(values) if values else []
+    return back(
+        _days(
+            lf, names, asked, by,
+            stamp=stamp, time=time, edition=edition, limit=limit, wind=wind, table=table, what="daily_values",
         )
-
-    return back(_dressed(_judged(out, results, reason), results, keys, "date_local", "validity_edition"))
+    )  # fmt: skip
 
 
 def monthly_mean(
@@ -714,10 +720,6 @@ def _rolled(column: str, hours: int) -> str:
     return _with_part(column, f"{hours}h")
 
 
-def _maximum_of_day(column: str) -> str:
-    return _with_part(column, "mda8")
-
-
 def _bits(column: str) -> str:
     return f"__bits_{column}"
 
@@ -730,10 +732,6 @@ def _hour_of_day(start: pl.Expr) -> pl.Expr:
 def _bit(slot: pl.Expr) -> pl.Expr:
     """Return a power of two for an hour of the day; a sum of n of them has n bits only if all hours differ."""
     return pl.lit(2, dtype=pl.Int64).pow(slot)
-
-
-def _hour(column: str, slot: int) -> str:
-    return f"__{column}_{slot}"
 
 
 def _hourly(names: Iterable[str]) -> dict[str, str]:
@@ -785,14 +783,16 @@ def _clock(
     step: str | None,
     what: str,
     dates: bool = False,
+    results: list[str] | None = None,
 ) -> _Clock:
     """Check the columns and say when each row's step begins."""
     schema = need_columns(lf, {**dict.fromkeys(keys, "group"), time: "time of the row", **_hourly(names)}, what=what)
     need_numbers(schema, names, what=what)
     need_wall_clock(schema, time, what=what, dates=dates)
-    beside = [new for c in names for new in (_n(c), _capture(c), _valid(c), _reason(c))]
+    made = results or names
+    beside = [new for c in made for new in (_n(c), _capture(c), _valid(c), _reason(c))]
     if len(set(beside)) < len(beside):
-        raise SchemaError(f"{what}: two of {names} have one stem, so that their results would share names. Rename one.")
+        raise SchemaError(f"{what}: two of {made} have one stem, so that their results would share names. Rename one.")
     is_date = schema[time] == pl.Date
     length = _length(step or ("1d" if is_date else "1h"))
     if is_date:
@@ -842,25 +842,9 @@ def _aggregate(
     edges: bool = False,
 ) -> pl.LazyFrame:
     """Return statistics and numbers of values by group and period, having looked for repeated steps."""
-    schema = lf.collect_schema()
-    plain, direction = [], None
     in_bits = every == "1d" and clock.step == dt.timedelta(hours=1)
-    computed = [clock.start.alias(_FIRST), _period(clock.start, every).alias(_START)]
-    for c in names:
-        if c != WIND[1] and (wind is None or c != wind[1]):
-            plain.append(c)
-            computed.append(_finite(pl.col(c)).alias(c))
-            continue
-        if how not in ("mean", "count") or wind is None or c != wind[1]:
-            raise SchemaError(
-                f"{c!r} is a direction: 350° and 10° lie around 0°, not 180°. It has a vector mean and a count, "
-                f"no {how} as a plain number. Name its columns in wind=(speed, direction) and take statistic='mean'."
-            )
-        direction = c
-        speed = _finite(pl.col(wind[0])) if wind[0] in schema else pl.lit(1.0)
-        angle = _finite(pl.col(c)).radians()
-        computed += [(speed * angle.sin()).alias("__u"), (speed * angle.cos()).alias("__v")]
-        computed.append(pl.when(angle.is_not_null()).then(speed).alias("__speed"))
+    plain, direction, numbers = _numbers_of(lf.collect_schema(), names, how, wind)
+    computed = [clock.start.alias(_FIRST), _period(clock.start, every).alias(_START), *numbers]
     if in_bits:
         computed.append(_bit(_hour_of_day(clock.start)).alias(_BIT))
     distinct = pl.col(_BIT).bitwise_count_ones() if in_bits else None
@@ -886,9 +870,36 @@ def _aggregate(
         out = out.with_columns(pl.when(n > 0).then(pl.col(c) / n).alias(c) for c, n in counts.items())
     if direction is None:
         return out
+    return out.with_columns((pl.col(_n(direction)) if how == "count" else _resultant()).alias(direction))
+
+
+def _numbers_of(
+    schema: pl.Schema, names: list[str], how: Statistic, wind: tuple[str, str] | None
+) -> tuple[list[str], str | None, list[pl.Expr]]:
+    """Return the columns that are plain numbers, the one that is a direction, and what is averaged of all of them."""
+    plain, direction, computed = [], None, []
+    for c in names:
+        if c != WIND[1] and (wind is None or c != wind[1]):
+            plain.append(c)
+            computed.append(_finite(pl.col(c)).alias(c))
+            continue
+        if how not in ("mean", "count") or wind is None or c != wind[1]:
+            raise SchemaError(
+                f"{c!r} is a direction: 350° and 10° lie around 0°, not 180°. It has a vector mean and a count, "
+                f"no {how} as a plain number. Name its columns in wind=(speed, direction) and take statistic='mean'."
+            )
+        direction = c
+        speed = _finite(pl.col(wind[0])) if wind[0] in schema else pl.lit(1.0)
+        angle = _finite(pl.col(c)).radians()
+        computed += [(speed * angle.sin()).alias("__u"), (speed * angle.cos()).alias("__v")]
+        computed.append(pl.when(angle.is_not_null()).then(speed).alias("__speed"))
+    return plain, direction, computed
+
+
+def _resultant() -> pl.Expr:
+    """Return the direction of the mean wind vector, of sums or means alike; null where it has none."""
     moving = (pl.col("__u").pow(2) + pl.col("__v").pow(2)).sqrt() > _CALM * pl.col("__speed")
-    toward = pl.when(moving).then(pl.arctan2(pl.col("__u"), pl.col("__v")).degrees() % 360.0)
-    return out.with_columns((pl.col(_n(direction)) if how == "count" else toward).alias(direction))
+    return pl.when(moving).then(pl.arctan2(pl.col("__u"), pl.col("__v")).degrees() % 360.0)
 
 
 def _one_row_a_step(keys: list[str], step: dt.timedelta, distinct: pl.Expr | None = None) -> pl.Expr:
@@ -915,31 +926,129 @@ def _within(aggregate: pl.Expr, keys: list[str]) -> pl.Expr:
     return aggregate.over(keys) if keys else aggregate
 
 
-def _next_to(keys: list[str], aside: int, values: pl.Expr) -> pl.Expr:
-    """Return a value of the day before (-1) or after (1), 0 where the frame, sorted by day, has no such day."""
-    same = [pl.col(k).eq_missing(pl.col(k).shift(-aside)) for k in keys]
-    next_day = (pl.col(_START).shift(-aside) - pl.col(_START)).dt.total_days() == aside
-    return pl.when(pl.all_horizontal(*same, next_day)).then(values.shift(-aside)).otherwise(0)
+def _days(
+    lf: pl.LazyFrame,
+    names: list[str],
+    asked: Mapping[str, list[str]],
+    by: str | Sequence[str] | None,
+    *,
+    stamp: Stamp,
+    time: str,
+    edition: str,
+    limit: float | None = None,
+    wind: tuple[str, str] | None = None,
+    table: pl.DataFrame | None,
+    what: str,
+) -> pl.LazyFrame:
+    """Return the daily means of columns and the maxima of others, grouped once and judged by an edition."""
+    keys = keys_of(by)
+    results = {kind: {_with_part(c, kind): c for c in told} for kind, told in asked.items()}
+    highest = results.pop("max1h", {})
+    listed = list(dict.fromkeys(c for told in results.values() for c in told.values()))
+    wanted = [*names, *(r for told in (*results.values(), highest) for r in told)]
+    if not wanted:
+        raise SchemaError(f"{what}: nothing is asked for. Name columns for means or for maxima.")
+    sources = list(dict.fromkeys([*names, *listed, *highest.values()]))
+    clock = _clock(lf, sources, keys, time=time, stamp=stamp, step="1h", what=what, results=wanted)
+    rules = _Rules.of(edition, table)
+    day = pl.col(_START)
+    out = _summed(lf, names, keys, clock, wind, listed, highest)
+    for kind, told in results.items():
+        if told:
+            out = _with_windows(out, told, keys, rules, kind)
+    # Sorted while it is narrow: no hours any more, no texts yet.
+    measured = [_bits(r) for told in results.values() for r in told]
+    out = out.select(*keys, _START, *wanted, *map(_n, wanted), *measured).sort(*keys, _START)
+    out = out.with_columns(rules.name(day, day).alias("validity_edition"))
+    reasons: dict[str, pl.Expr] = {}
+    no_edition = pl.col("validity_edition").is_null()
+    shares = []
+    for c in (*names, *highest):
+        n, no_wind = pl.col(_n(c)), pl.col(c).is_null()
+        few = n < rules.need("daily_mean_hours", day, day)
+        reasons[c] = _first_of(no_values=n == 0, no_edition=no_edition, few_hours=few, no_resultant_wind=no_wind)
+        shares.append(_share(n, _HOURS).alias(_capture(c)))
+    for kind, told in results.items():
+        first, last = (rules.need(f"{kind}_{side}_label", day, day) for side in ("first", "last"))
+        bound = pl.lit(float(limit)) if limit is not None else rules.need(f"{kind}_limit", day, day)
+        for r in told:
+            n, hours = pl.col(_n(r)), pl.col(_bits(r))
+            few = n < rules.need(f"{kind}_windows", day, day)
+            above = few & (pl.col(r) > bound)
+            reasons[r] = _first_of(
+                no_values=hours == 0, no_edition=no_edition, few_windows_above_limit=above, few_windows=few
+            )
+            shares.append(_share(n, last - first + 1).alias(_capture(r)))
+    out = _judged(out.with_columns(shares), wanted, reasons.__getitem__)
+    return _dressed(out, wanted, keys, "date_local", "validity_edition", is_sorted=True)
 
 
-def _window_sums_of_day(days: pl.LazyFrame, r: str, keys: list[str], before: int, after: int) -> pl.LazyFrame:
-    """Replace the sums of single hours by those of windows that begin with them, and lengthen the bits likewise."""
-    reach = {h: pl.col(_hour(r, h)) for h in range(_HOURS)}
-    reach |= {h: _next_to(keys, -1, pl.col(_hour(r, h + _HOURS))) for h in range(-before, 0)}
-    reach |= {h: _next_to(keys, 1, pl.col(_hour(r, h - _HOURS))) for h in range(_HOURS, _HOURS + after)}
-    bits = pl.col(_bits(r)) * 2**before
-    if before:
-        bits += _next_to(keys, -1, pl.col(_bits(r))) // 2 ** (_HOURS - before)
-    if after:
-        bits += _next_to(keys, 1, pl.col(_bits(r))) % 2**after * 2 ** (_HOURS + before)
-    lengthened = [reach[h].alias(_hour(r, h)) for h in reach if not 0 <= h < _HOURS]
-    days = days.with_columns(*lengthened, bits.alias(_bits(r)))
-    size, last = 1, _HOURS + after
-    while size < _MDA8_HOURS:  # doubling: 1, 2, 4, 8 hours
-        starts = range(-before, last - 2 * size + 1)
-        days = days.with_columns((pl.col(_hour(r, h)) + pl.col(_hour(r, h + size))).alias(_hour(r, h)) for h in starts)
-        size *= 2
-    return days
+def _summed(
+    lf: pl.LazyFrame,
+    names: list[str],
+    keys: list[str],
+    clock: _Clock,
+    wind: tuple[str, str] | None,
+    hourly: Sequence[str],
+    highest: Mapping[str, str],
+) -> pl.LazyFrame:
+    """Return daily means, maxima and hours, having looked for repeated hours."""
+    plain, direction, numbers = _numbers_of(lf.collect_schema(), names, "mean", wind)
+    beside = [c for c in dict.fromkeys([*hourly, *highest.values()]) if c not in plain]
+    vector = [] if direction is None else ["__u", "__v", "__speed"]
+    hours = lf.select(
+        *keys,
+        clock.start.dt.date().alias(_START),
+        _hour_of_day(clock.start).fill_null(0).alias(_SLOT),
+        *numbers,
+        *(pl.col(c).cast(pl.Float64) for c in beside),
+    )
+    top = list(dict.fromkeys(highest.values()))
+    out = day_sums(hours, [*keys, _START], [*plain, *beside, *vector], hourly=hourly, top=top)
+    out = out.filter(_one_row_a_step(keys, clock.step, pl.col(_BIT).bitwise_count_ones()))
+    n = {c: pl.col(count_column(c)) for c in (*plain, *beside)}
+    if direction is not None:
+        n[direction] = pl.col(count_column("__u"))
+    return out.with_columns(
+        *(pl.when(n[c] > 0).then(pl.col(c) / n[c]).alias(c) for c in plain),
+        *(pl.when(n[c] > 0).then(pl.col(top_column(c))).alias(r) for r, c in highest.items()),
+        *(n[c].cast(pl.UInt32).alias(_n(c)) for c in names),
+        *(n[c].cast(pl.UInt32).alias(_n(r)) for r, c in highest.items()),
+        *([] if direction is None else [_resultant().alias(direction)]),
+    )
+
+
+def _with_windows(
+    out: pl.LazyFrame, results: Mapping[str, str], keys: list[str], rules: _Rules, kind: str
+) -> pl.LazyFrame:
+    """Add the largest 8-hour mean of each day, the number of its valid windows, and of the hours that have a value."""
+    first, last = (int(rules.edge(f"{kind}_{side}_label", pick)) for side, pick in (("first", min), ("last", max)))
+    reaches = first < WINDOW_HOURS or last > _HOURS
+    day = pl.col(_START)
+    beside = {
+        "needed": rules.need(f"{kind}_window_hours", day, day),
+        "first": rules.need(f"{kind}_first_label", day, day),
+        "last": rules.need(f"{kind}_last_label", day, day),
+    }
+    if reaches:
+        out = out.sort(*keys, _START)
+        same = [pl.col(k).eq_missing(pl.col(k).shift()) for k in keys]
+        beside["follows"] = pl.all_horizontal(*same, (day - day.shift()).dt.total_days() == 1).fill_null(False)
+    found = [
+        pl.struct(*hour_columns(c), bits_column(c), *(e.alias(name) for name, e in beside.items()))
+        .map_batches(
+            partial(largest_windows, column=c, first=first, last=last),
+            return_dtype=LARGEST,
+            is_elementwise=not reaches,
+        )
+        .alias(f"__{r}")
+        for r, c in results.items()
+    ]
+    return out.with_columns(found).with_columns(
+        pl.col(f"__{r}").struct.field(part).alias(name)
+        for r in results
+        for part, name in (("largest", r), ("windows", _n(r)), ("hours", _bits(r)))
+    )
 
 
 def _judged(
@@ -952,11 +1061,14 @@ def _judged(
     return out.with_columns(*(ok.alias(_valid(c)) for c, ok in valid.items()), *hidden)
 
 
-def _dressed(out: pl.LazyFrame, names: list[str], keys: list[str], label: str, *beside: str) -> pl.LazyFrame:
+def _dressed(
+    out: pl.LazyFrame, names: list[str], keys: list[str], label: str, *beside: str, is_sorted: bool = False
+) -> pl.LazyFrame:
     """Return the columns that a reader is promised, in their order, sorted."""
     start = pl.col(_START).dt.year().cast(pl.Int64) if label == "year" else pl.col(_START)
     columns = [new for c in names for new in (c, _n(c), _capture(c), _valid(c), _reason(c))]
-    return out.sort(*keys, _START).select(*keys, start.alias(label), *beside, *columns)
+    out = out if is_sorted else out.sort(*keys, _START)
+    return out.select(*keys, start.alias(label), *beside, *columns)
 
 
 def _assessed(
@@ -1080,10 +1192,6 @@ class _Rules:
         if self.edition != BY_DATE or not found:
             return pl.lit(next(iter(found.values()), None), dtype=pl.Float64)
         return pl.max_horizontal(pl.when(self._in_force(n, start, end)).then(pl.lit(v)) for n, v in found.items())
-
-    def agree(self, rules: Iterable[str]) -> bool:
-        """Return whether the editions that may apply ask the same by each of some rules."""
-        return all(len({self.minima.get((n, rule)) for n in self.dates}) == 1 for rule in rules)
 
     def edge(self, rule: str, pick: Callable[[Iterable[float]], float]) -> float:
         """Return the smallest or largest value of a rule over the editions that may apply."""

@@ -108,8 +108,10 @@ def exposure(
     The interval is value ± t · RMSE of the cross-validation, t of Student with one degree of freedom less than there
     are folds: of leaving out one station for a district that has stations, of leaving out a block for one that has
     none (of one station where blocks cannot be left out). Beyond the hull the true error can be larger than that,
-    which no cross-validation can see. Within a district people are taken to be spread evenly unless they have
-    positions.
+    which no cross-validation can see. In 1,000 synthetic cities of 14 stations the 95 % interval held the truth in
+    98.5 % of districts with a station, in 88.9 % of interpolated ones (too narrow) and, for the whole city by
+    :func:`population_weighted`, always (too wide): ``docs/calibration.md``. Within a district people are taken to be
+    spread evenly unless they have positions.
 
     Examples
     --------

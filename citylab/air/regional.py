@@ -111,9 +111,10 @@ def regional_split(
     -----
     The three read the same sky differently. Background stations near the city hold some of the city's air, so that
     the regional part is then too large (an upper bound); upwind stations inside the city far more so: name stations
-    around the city where there are any. The range of the
-    background stations is no confidence interval: it says how much they differ. Negative increments are kept: setting
-    them to 0 would shift every mean.
+    around the city where there are any. On 3,000 synthetic episodes all three recover the planted part within ± 10 %
+    from four named stations, and ``"upwind"`` in 82 % of them from all stations (``docs/calibration.md``). The range of
+    the background stations is no confidence interval: it says how much they differ. Negative increments are kept:
+    setting them to 0 would shift every mean.
 
     Examples
     --------

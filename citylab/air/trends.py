@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Every = Literal["1mo", "1y"]
 Stamp = Literal["ending", "starting"]
+Noise = Literal["independent", "ar1"]
 
 DAYS_PER_YEAR = 365
 """Days by which a slope per day becomes one per year, as openair does: ``TheilSen``; secondary."""
@@ -489,6 +490,7 @@ def trend(
     recipe: str = "openair-2",
     min_capture: float = MIN_CAPTURE,
     autocor: bool = False,
+    noise: Noise = "independent",
     n_boot: int = 599,
     seed: int = 0,
     level: float = 0.95,
@@ -500,7 +502,8 @@ def trend(
     why concentrations changed, and weather moves whole years. It is too narrow where months are autocorrelated, less
     so with ``autocor=True``, and where the season was taken out, since that takes noise with it: of 48 synthetic months
     with a season and φ = 0.3, the 95 % interval held the slope in 78 % of runs, with blocks in 88 %
-    (``docs/calibration.md``).
+    (``docs/calibration.md``). ``noise="ar1"`` gives the same slope with an interval that allows for both; openair has
+    no such interval.
 
     Parameters
     ----------
@@ -526,6 +529,10 @@ def trend(
         count as they stand: set daily means that rest on too few hours to null first.
     autocor
         Whether the bootstrap draws blocks of neighbouring months.
+    noise
+        What the interval takes the noise for: ``"independent"`` months (or blocks, with ``autocor``), as openair does,
+        or an AR(1) process (``"ar1"``, :func:`citylab.stats.trends.theil_sen_ar1`), of which the deseasonalising has
+        taken its part. Filled months count as measured.
     n_boot, seed, level
         Resamples, their seed, and the level of the intervals.
 
@@ -538,7 +545,7 @@ def trend(
         does not start above zero]; ``n_months`` (``n_years``; values behind the slope, filled ones included);
         ``n_filled``; ``first_month``, ``last_month`` (``first_year``, ``last_year``); ``method``; ``recipe`` (null
         without deseasonalising); ``block``, ``n_boot``, ``seed``, ``level``; ``reason`` (why there is no slope) and
-        ``remark``.
+        ``remark``. ``method`` names the noise.
 
     Raises
     ------
@@ -583,7 +590,16 @@ def trend(
         values, filled, reasons = series.valid, np.zeros_like(series.means, dtype=bool), [""] * len(series.groups)
     starts = series.starts
     days = np.array([day.toordinal() - dt.date(1970, 1, 1).toordinal() for day in starts], dtype=np.float64)
-    line = stats.theil_sen(days, values, n_boot=n_boot, block=None if autocor else 1, seed=seed, level=level)
+    if noise not in get_args(Noise):
+        raise suggest(noise, get_args(Noise), what="kind of noise", see="citylab.air.trends.trend")
+    if noise == "ar1" and autocor:
+        raise DataError("noise is 'ar1' and autocor True: blocks are another way to the same end. Choose one.")
+    if noise == "ar1":
+        line = _ar1_lines(days, values, chosen if deseason else None, n_boot=n_boot, seed=seed, level=level)
+        method = "Theil-Sen, AR(1) bootstrap-t"
+    else:
+        line = stats.theil_sen(days, values, n_boot=n_boot, block=None if autocor else 1, seed=seed, level=level)
+        method = "Theil-Sen, block bootstrap" if autocor else "Theil-Sen, bootstrap"
     percent, percent_low, percent_high = line.percent(per=DAYS_PER_YEAR)
     valid = series.valid
     spans = [_span(valid[:, i]) for i in range(valid.shape[1])]
@@ -612,7 +628,7 @@ def trend(
         },
         schema_overrides={f"{e}_{unit}": pl.Date if every == "1mo" else pl.Int32 for e in ("first", "last")},
     ).with_columns(
-        method=pl.lit("Theil-Sen, block bootstrap" if autocor else "Theil-Sen, bootstrap"),
+        method=pl.lit(method),
         recipe=pl.lit(recipe if deseason else None, dtype=pl.String),
         block=pl.Series(line.block, dtype=pl.Int64),
         n_boot=pl.lit(n_boot),
@@ -622,6 +638,29 @@ def trend(
         remark=pl.Series([_remark(g[-1], e) for g, e in zip(series.groups, ends, strict=True)], dtype=pl.String),
     )
     return back(table.lazy())
+
+
+def _ar1_lines(
+    days: Floats, values: Floats, recipe: Recipe | None, *, n_boot: int, seed: int, level: float
+) -> stats.TheilSen:
+    """Return lines with AR(1) intervals, each series over its own span, since the season was taken out of that."""
+    lines = []
+    left: dict[int, Floats] = {}
+    for column in values.T:
+        span = _span(column) if recipe else slice(0, len(column))
+        length = span.stop - span.start
+        if recipe and length >= MIN_MONTHS_TO_DESEASON and length not in left:
+            left[length] = stats.deseasonalising(
+                length, period=_MONTHS, seasonal=recipe.seasonal, seasonal_degree=recipe.seasonal_degree
+            )
+        lines.append(
+            stats.theil_sen_ar1(
+                days[span], column[span], operator=left.get(length), n_boot=n_boot, seed=seed, level=level
+            )
+        )
+    numbers = [f.name for f in fields(stats.TheilSen) if f.name not in ("n_boot", "level", "seed")]
+    joined = {name: np.array([getattr(line, name) for line in lines]) for name in numbers}
+    return stats.TheilSen(**joined, n_boot=n_boot, level=level, seed=seed)
 
 
 def _why_no_line(count: int, length: int, unit: str, reason: str) -> str:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from citylab import catalog, tables
 from citylab.air.averages import (
@@ -15,6 +16,7 @@ from citylab.air.averages import (
     annual_mean,
     annual_percentile,
     daily_means,
+    daily_values,
     mda8,
     monthly_mean,
     percentile,
@@ -22,7 +24,7 @@ from citylab.air.averages import (
     time_average,
     window_sums,
 )
-from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
+from citylab.errors import DataError, DeclarationError, RangeError, SchemaError, UnknownNameError
 
 START = dt.datetime(2017, 2, 27)
 WIND = ("ws", "wd")
@@ -471,3 +473,54 @@ def test_every_rule_of_the_table_has_a_source_and_a_mark() -> None:
     assert rows.select("edition", "rule").is_unique().all()
     assert rows["source"].is_not_null().all()
     assert set(rows["mark"]) <= {"verified", "secondary", "from memory"}
+
+
+# --- days made in one grouping ----------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(0, 300, width=32)), min_size=60, max_size=100),
+    st.sampled_from(["by-date", "epa", "eu"]),
+    st.randoms(use_true_random=False),
+)
+def test_days_are_the_same_in_any_order_and_from_both_functions(values, edition: str, lots) -> None:
+    frame = hours(values).with_columns(
+        station_id=pl.when(pl.int_range(pl.len()) % 3 == 0).then(pl.lit("b")).otherwise(pl.lit("a"))
+    )
+    rows = list(range(frame.height))
+    lots.shuffle(rows)
+    both = daily_values(frame[rows], "o3_ugm3", max1h="o3_ugm3", stamp="ending", edition=edition)
+    means = daily_means(frame, "o3_ugm3", stamp="ending", edition=edition)
+    largest = mda8(frame, stamp="ending", edition=edition)
+    for alone in (means, largest):
+        assert_frame_equal(both.select(alone.columns), alone, rel_tol=1e-12)
+    highest = time_average(frame, "o3_ugm3", every="1d", stamp="ending", statistic="max", min_capture=0.0)
+    told = both["o3_max1h_is_valid"]
+    assert both["o3_max1h_ugm3"].filter(told).to_list() == highest["o3_ugm3"].filter(told).to_list()
+
+
+def test_the_highest_eight_hours_of_other_gases_end_within_the_day() -> None:
+    # 9 mg/m³ from 20:00 to 04:00: the window of those hours ends on the second day, the first has four of eight.
+    values = [1.0] * 20 + [9.0] * 8 + [1.0] * 20
+    found = daily_values(
+        hours(values, column="co_mgm3"), (), mda8=(), max8h="co_mgm3", by=None, stamp="starting", edition="epa"
+    )
+    assert found["co_max8h_mgm3"].to_list() == [5.0, 9.0]
+    with pytest.raises(DeclarationError, match="max8h"):
+        daily_values(hours(values, column="co_mgm3"), (), mda8=(), max8h="co_mgm3", by=None, stamp="starting")
+
+
+def test_a_repeated_hour_is_refused_however_far_apart_its_rows_stand() -> None:
+    frame = hours([float(h) for h in range(24)])
+    again = pl.concat([frame, frame.head(1)])
+    for function in (mda8, daily_values):
+        with pytest.raises(DataError, match="two rows of one group in one hour"):
+            function(again, by=None, stamp="starting")
+    many = pl.concat([frame.head(1)] * 300)  # more than 24 bits can hold
+    with pytest.raises(DataError, match="with 300 rows"):
+        mda8(many, by=None, stamp="starting")
+
+
+def test_daily_values_asked_for_nothing_say_so() -> None:
+    with pytest.raises(SchemaError, match="nothing is asked for"):
+        daily_values(hours([1.0]), (), mda8=(), by=None, stamp="starting")

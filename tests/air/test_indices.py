@@ -636,3 +636,64 @@ def test_a_city_with_too_few_stations_has_no_value():
     assert (city["pm25_ugm3"].item(), city["pm25_station_count"].item(), city["pm10_ugm3"].item()) == (None, 1, 40.0)
     with pytest.raises(RangeError, match="at least 1"):
         indices.city_concentrations(stations, min_stations=0)
+
+
+# --- from hourly means ------------------------------------------------------------------------------------------------
+
+HOURLY = {"pm25_ugm3": 20.0, "pm10_ugm3": 40.0, "so2_ppb": 5.0, "no2_ppb": 20.0, "co_ppm": 1.0, "o3_ppm": 0.03}
+
+
+def hourly(**columns: list[float | None]) -> pl.DataFrame:
+    start = dt.datetime(2024, 6, 1)
+    times = [start + dt.timedelta(hours=h) for h in range(24)]
+    return pl.DataFrame({"station_id": ["a"] * 24, "datetime_local": times, **columns})
+
+
+def test_the_us_index_of_hours_is_that_of_their_highest_hour_and_eight_hours():
+    # NO2: one hour of 150 ppb; CO: 9.5 ppm from 16:00 on; both by EPA's table 5: 101-360 ppb are 101-150,
+    # 9.5-12.4 ppm are 101-150. NO2: 101 + 49 / 259 · 49 = 110.3; CO: 101. Means of the day would give 25 and 43.
+    no2, co = [20.0] * 23 + [150.0], [1.0] * 16 + [9.5] * 8
+    frame = hourly(**{c: [v] * 24 for c, v in HOURLY.items()} | {"no2_ppb": no2, "co_ppm": co})
+    days = indices.index_concentrations(frame, edition="us-epa-2024", stamp="starting")
+    assert days.select("no2_max1h_ppb", "co_max8h_ppm", "so2_max1h_ppb").row(0) == (150.0, 9.5, 5.0)
+    # Of ozone's windows, which begin at 07:00 to 23:00, 13 need 6 hours: of one day alone 12 have them.
+    assert days["o3_mda8_ppm"].item() is None
+    found = indices.aqi(days, edition="us-epa-2024").row(0, named=True)
+    assert (found["no2_iaqi"], found["co_iaqi"]) == (110, 101)
+    assert (found["aqi"], found["aqi_primary"], found["aqi_missing"]) == (110, "no2", "o3")
+
+
+def test_the_uk_index_of_hours_needs_fifteen_minutes_of_so2_or_none():
+    frame = hourly(**{c: [30.0] * 24 for c in ("pm25_ugm3", "pm10_ugm3", "so2_ugm3", "no2_ugm3", "o3_ugm3")})
+    with pytest.raises(SchemaError, match=r"15-minute mean.*not_monitored"):
+        indices.index_concentrations(frame, edition="uk-daqi", stamp="starting")
+    days = indices.index_concentrations(frame, edition="uk-daqi", stamp="starting", not_monitored=["so2"])
+    # Defra's bands: PM2.5 of 24 to 35 is 3, PM10 of 17 to 33 is 2, NO2 to 67 and O3 to 33 are 1.
+    found = indices.aqi(days, edition="uk-daqi", not_monitored=["so2"]).row(0, named=True)
+    assert [found[f"{p}_iaqi"] for p in ("pm25", "pm10", "no2", "o3")] == [3, 2, 1, 1]
+
+
+@pytest.mark.parametrize("edition", ["by-date", "hj633-2012", "hj633-2026", "us-epa-2024"])
+def test_what_is_made_of_hours_is_what_an_edition_asks_for(edition: str) -> None:
+    columns = ["pm25_ugm3", "pm10_ugm3", "so2_ugm3", "no2_ugm3", "co_mgm3", "o3_ugm3"]
+    frame = hourly(**{c: [3.0] * 24 for c in columns})
+    asked = ("hj633-2012", "hj633-2026") if edition == "by-date" else (edition,)
+    for period in ("day", "hour"):
+        made = indices.index_concentrations(frame, edition=edition, period=period, stamp="starting")
+        for one in asked:
+            assert set(indices.needed_columns(one, period=period)) <= set(made.columns)
+    assert made.height == 24
+
+
+def test_running_means_of_hours_count_hours_without_a_row_as_missing():
+    frame = hourly(o3_ugm3=[float(h) for h in range(24)]).filter(pl.col("datetime_local").dt.hour() != 5)
+    made = indices.index_concentrations(
+        frame, edition="uk-daqi", period="hour", stamp="starting", not_monitored=["pm25", "pm10", "so2", "no2"]
+    )
+    # Hours 0 to 7 without 5: (0 + 1 + 2 + 3 + 4 + 6 + 7) / 7.
+    assert made.filter(pl.col("datetime_local").dt.hour() == 7)["o3_8h_ugm3"].item() == pytest.approx(23 / 7)
+
+
+def test_a_pollutant_that_is_asked_for_and_missing_is_named():
+    with pytest.raises(SchemaError, match="co_mgm3"):
+        indices.index_concentrations(hourly(pm25_ugm3=[1.0] * 24), edition="hj633-2026", stamp="starting")

@@ -402,3 +402,27 @@ def test_kz_refuses_times_off_the_common_step():
     frame = pl.DataFrame({"datetime_local": hours, "pm25_ugm3": [1.0] * 11})
     with pytest.raises(DataError, match="whole steps"):
         trends.kz(frame, "pm25_ugm3", by=None, windows=(3,), names=("a", "b"))
+
+
+def test_allowing_for_ar1_noise_keeps_the_slope_widens_the_interval_and_says_so():
+    months = pl.date_range(dt.date(2013, 1, 1), dt.date(2016, 12, 1), "1mo", eager=True)
+    noise = np.random.default_rng(11).normal(size=48)
+    for t in range(1, 48):
+        noise[t] += 0.5 * noise[t - 1]
+    cycle = 60 + 20 * np.cos(2 * np.pi * np.arange(48) / 12) - 0.1 * np.arange(48) + 4 * noise
+    frame = pl.DataFrame({"month_start": months, "a_ugm3": cycle, "b_ugm3": [None] * 5 + cycle[5:].tolist()})
+    values = ["a_ugm3", "b_ugm3"]
+    plain, wide = (trends.trend(frame, values, by=None, noise=kind) for kind in ("independent", "ar1"))
+    assert wide.columns == plain.columns
+    assert wide["slope_per_year"].to_list() == pytest.approx(plain["slope_per_year"].to_list())
+    assert (wide["slope_high"] - wide["slope_low"] > plain["slope_high"] - plain["slope_low"]).all()
+    assert wide["method"].unique().to_list() == ["Theil-Sen, AR(1) bootstrap-t"]
+    assert wide["first_month"].to_list() == [dt.date(2013, 1, 1), dt.date(2013, 6, 1)]
+
+
+def test_two_ways_with_autocorrelation_at_once_and_unknown_noise_are_refused():
+    frame = pl.DataFrame({"month_start": [dt.date(2013, 1, 1)], "pm25_ugm3": [1.0]})
+    with pytest.raises(DataError, match="Choose one"):
+        trends.trend(frame, "pm25_ugm3", by=None, noise="ar1", autocor=True)
+    with pytest.raises(UnknownNameError, match="kind of noise"):
+        trends.trend(frame, "pm25_ugm3", by=None, noise="white")

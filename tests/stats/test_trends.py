@@ -374,3 +374,57 @@ def test_bad_windows_of_kz_are_errors(options: dict, says: str):
 def test_windows_and_names_of_kz_must_fit(windows, names, says: str):
     with pytest.raises(DataError, match=says):
         trends.kz_components(np.arange(10.0), windows=windows, names=names)
+
+
+# --- intervals that allow for autocorrelation of the first order ------------------------------------------------------
+
+
+def test_an_ar1_interval_moves_with_the_line_and_scales_with_the_unit():
+    x, noise = np.arange(48.0), ar1(48, 0.4, 5)[:, 0]
+    base, other = trends.theil_sen_ar1(x, noise), trends.theil_sen_ar1(x, 3.0 * noise + 2.0 * x + 10.0)
+    for end in ("slope", "slope_low", "slope_high"):
+        assert getattr(other, end) == pytest.approx(3.0 * getattr(base, end) + 2.0, rel=1e-9)
+    assert other.phi == pytest.approx(base.phi, abs=1e-9)
+
+
+def test_an_ar1_interval_has_the_slope_of_theil_sen_in_its_middle_and_a_series_does_not_know_of_others():
+    x = np.arange(60.0)
+    y = np.stack([ar1(60, phi, s)[:, 0] - 0.1 * x for s, phi in enumerate((0.0, 0.6))], axis=1)
+    y[7, 1] = np.nan
+    both = trends.theil_sen_ar1(x, y, seed=4)
+    assert both.slope == pytest.approx(trends.theil_sen(x, y).slope)
+    assert (both.slope_low + both.slope_high) / 2 == pytest.approx(both.slope)
+    for i in range(2):
+        alone = trends.theil_sen_ar1(x, y[:, i], seed=4)
+        assert (alone.slope_low, alone.p, alone.phi) == (both.slope_low[i], both.p[i], both.phi[i])
+
+
+def test_the_coefficient_is_corrected_for_what_the_line_takes():
+    # A line through white noise leaves residuals of mean lag-one autocorrelation of about -2/n (Kendall 1954), and
+    # through φ = 0.5 about 0.5 - (2 + 4 · 0.5) / n: corrected, the means over many series are 0 and 0.5.
+    x = np.arange(40.0)
+    for phi in (0.0, 0.5):
+        y = ar1(120, phi, 0, series=200)[80:]
+        found = trends.theil_sen_ar1(x, y, n_boot=40).phi
+        assert found.mean() == pytest.approx(phi, abs=4 * found.std() / 200**0.5)
+
+
+def test_a_perfect_line_has_an_interval_of_no_width():
+    line = trends.theil_sen_ar1(np.arange(10.0), 5.0 - 2.0 * np.arange(10.0))
+    assert (line.slope, line.slope_low, line.slope_high) == pytest.approx((-2.0, -2.0, -2.0))
+
+
+def test_an_operator_of_another_shape_or_beside_gaps_is_refused():
+    x, y = np.arange(10.0), ar1(10, 0.0, 1)[:, 0]
+    with pytest.raises(DataError, match="operator has the shape"):
+        trends.theil_sen_ar1(x, y, operator=np.eye(9))
+    y[3] = np.nan
+    with pytest.raises(DataError, match="1 of them missing"):
+        trends.theil_sen_ar1(x, y, operator=np.eye(10))
+
+
+def test_a_cycle_is_taken_out_by_the_deseasonalising_matrix_and_a_level_is_not():
+    left = trends.deseasonalising(48, period=12, seasonal=35)
+    cycle = np.cos(2 * np.pi * np.arange(48) / 12)
+    assert np.abs(left @ cycle).max() < 0.02
+    assert left @ np.ones(48) == pytest.approx(np.ones(48), abs=1e-6)
