@@ -4,6 +4,8 @@
 ``inequality``      the front: Gini, Theil, Atkinson and their kin with errors, Lorenz curves, scalars; begins here
 ``concentration``   inequality along another rank: concentration index and curve, Kakwani, what lies behind the index
 ``decomposition``   between and within groups, by source, Shapley
+``gap``             why two groups differ: Oaxaca-Blinder, Yun, Fairlie, influence-function regressions
+``trend``           whether a gap widens, narrows, or cannot be told; convergence; jumps that are breaks
 ``poverty``         who falls below a line, how often, how far, how unequally
 ``measures``        the formulas, each with its influence function
 ``sampling``        rows that count, groups, declared errors (linearised, replicate weights, bootstrap)
