@@ -1,6 +1,6 @@
 """Coverage of Theil-Sen intervals that allow for AR(1) noise.
 
-As *trends* below, for the 95 % interval of `theil_sen_ar1` (`noise="ar1"` of `citylab.air.trends.trend`), a studentised
+As *trends* above, for the 95 % interval of `theil_sen_ar1` (`noise="ar1"` of `citylab.air.trends.trend`), a studentised
 bootstrap of an AR(1) process (599 resamples). Rows with a season add a yearly cycle and take it out again by robust STL
 (recipe openair-2); the interval is told what STL without robust weights leaves of noise. The planted noise is AR(1),
 which shows these intervals at their best; rows "ARMA" plant noise of another kind (φ 0.6, moving average -0.3), whose

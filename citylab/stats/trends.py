@@ -384,10 +384,12 @@ def theil_sen_ar1(
 
     Notes
     -----
-    Coverage on synthetic series is written down in ``docs/calibration.md``. Noise that remembers longer than AR(1)
-    does, a bend in the trend, or a season that changes is not allowed for. Least squares stands for Theil-Sen where
-    moments of residuals and the scale of the slope are worked out; the bootstrap takes Theil-Sen slopes, so that what
-    that leaves out cancels in the ratio of slope and scale.
+    Of 1,000 synthetic series of 48 or 120 months with φ of 0 to 0.6, the 95 % interval held the slope in 92 to 95 %,
+    with a season taken out of 48 months in 92 to 94 %, and where the noise was ARMA(1, 1) in 88 and 91 %
+    (``docs/calibration.md``): rather too narrow, much less so than the other intervals. Noise that remembers longer
+    than AR(1) does, a bend in the trend, or a season that changes is not allowed for. Least squares stands for
+    Theil-Sen where moments of residuals and the scale of the slope are worked out; the bootstrap takes Theil-Sen
+    slopes, so that what that leaves out cancels in the ratio of slope and scale.
 
     Examples
     --------
