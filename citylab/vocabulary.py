@@ -1348,6 +1348,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "ledger_retire": ("注销", "retire"),
     "ledger_cancel": ("撤销", "cancel"),
     "ledger_offset": ("用于抵消", "use as offset"),
+    # price of closing the digital divide
+    "reached_by_budget": ("预算与可达人口", "Whom a budget reaches"),
+    "reached_share_of_lacking": ("缺口人口中可达占比", "Reached, of those who lack it"),
+    "objective_efficiency": ("人数优先", "most persons"),
+    "objective_need": ("需要优先", "greatest need"),
+    "objective_maxmin": ("最少者优先", "fairest shares"),
+    "least_reached_group": ("可达最少的组", "group reached least"),
+    "gap_to_bound": ("与上界之差", "gap to the bound"),
 }
 
 
