@@ -1099,7 +1099,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "pulse_backtest": ("回测误差", "Errors of the back-test"),
     "pulse_shape_of": ("逐日形状取自", "daily shape of"),
     "pulse_not_observed": ("全部为模型值，当地逐日排放未经观测", "all modelled: no day of the place was observed"),
-    "pulse_constant_share": ("份额恒定，月值不含当地信息，未检验", "constant share, nothing of the place in it, not tested"),
+    "pulse_constant_share": (
+        "份额恒定，月值不含当地信息，未检验",
+        "constant share, nothing of the place in it, not tested",
+    ),
     "public_holiday": ("法定节假日", "public holiday"),
     "days_ahead": ("天后", "d ahead"),
     "wape": ("误差 WAPE", "Error (WAPE)"),
@@ -1129,7 +1132,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "of_plain_mean": ("若只用均值", "Plain mean instead"),
     "too_few_stations": ("站点太少，无法估计", "too few stations to tell"),
     "map_no_better": (
-        "留出检验中，此图不比全市一个均值更准。", "No better than one mean for the city, by stations left out."
+        "留出检验中，此图不比全市一个均值更准。",
+        "No better than one mean for the city, by stations left out.",
     ),
     "beyond_hull": ("褪色处在站点范围之外：只是猜测。", "Faded: beyond the stations, a guess."),
     # trips claimed twice
@@ -1140,7 +1144,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "double_other_act": ("登记的方式不同但相容", "modes differ but are compatible"),
     "double_basis_person_token": ("同一人员标识", "the same person token"),
     "double_basis_coincidence": (
-        "仅时间、地点与方式吻合，不能证明是同一人", "time, place and mode agree, no proof of one person"
+        "仅时间、地点与方式吻合，不能证明是同一人",
+        "time, place and mode agree, no proof of one person",
     ),
     "double_kept_by_priority": ("按平台次序保留", "kept by the order of platforms"),
     "double_kept_by_registered": ("保留最早登记的", "the earliest registered is kept"),
@@ -1164,7 +1169,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "incentive_cny_per_credited_t": ("每登记一吨的补贴", "Money per tonne booked"),
     "incentive_cny_per_extra_mean_t": ("每新增减排一吨的补贴（均值法）", "Money per extra tonne (mean baseline)"),
     "incentive_cny_per_extra_replacement_t": (
-        "每新增减排一吨的补贴（替代法）", "Money per extra tonne (replacement baseline)"
+        "每新增减排一吨的补贴（替代法）",
+        "Money per extra tonne (replacement baseline)",
     ),
     "incentive_amount_trip": ("每次出行补贴（元）", "Incentive a trip (CNY)"),
     "incentive_amount_kg": ("每千克减排补贴（元）", "Incentive a kg (CNY)"),
@@ -1172,10 +1178,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "incentive_money": ("元", "CNY"),
     "incentive_interval": ("{} 区间", "{} interval"),
     "incentive_note_transfer": (
-        "行为模型来自伦敦，移用到本地属假设", "behaviour is London's; that it holds here is an assumption"
+        "行为模型来自伦敦，移用到本地属假设",
+        "behaviour is London's; that it holds here is an assumption",
     ),
     "incentive_note_no_control": (
-        "没有对照组：其中含本来就会改变的人", "no control: those who would have changed anyway are in it"
+        "没有对照组：其中含本来就会改变的人",
+        "no control: those who would have changed anyway are in it",
     ),
     # pages
     "everywhere": ("全市", "Whole city"),

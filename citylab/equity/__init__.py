@@ -6,6 +6,9 @@
 ``decomposition``   between and within groups, by source, Shapley
 ``gap``             why two groups differ: Oaxaca-Blinder, Yun, Fairlie, influence-function regressions
 ``trend``           whether a gap widens, narrows, or cannot be told; convergence; jumps that are breaks
+``levels``          access, use, outcome as a declared index with intervals; which columns may not be pooled
+``targeting``       whom a threshold misses and whom it wrongly reaches, on aggregates only
+``frontier``        what closing a gap costs: plans under a budget, proven optimal
 ``poverty``         who falls below a line, how often, how far, how unequally
 ``measures``        the formulas, each with its influence function
 ``sampling``        rows that count, groups, declared errors (linearised, replicate weights, bootstrap)
