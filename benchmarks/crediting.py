@@ -277,7 +277,8 @@ def summed(part: pl.LazyFrame) -> pl.LazyFrame:
     return done.group_by("reason").agg(pl.len().cast(pl.Int64).alias("n"), pl.col("credit_co2_kg").sum())
 
 
-def _added(stacked: pl.LazyFrame) -> pl.LazyFrame:
+def added(stacked: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the sums of all parts."""
     return stacked.group_by("reason").agg(pl.col("n", "credit_co2_kg").sum())
 
 
@@ -303,11 +304,11 @@ def large_rows() -> Iterator[Row]:
             budget=f"≤ {MEMORY_GB:g} GB",
             is_within=peak <= MEMORY_GB,
         )
-        whole = _added(pl.scan_parquet(target).select("reason", "credit_co2_kg", n=pl.lit(1, dtype=pl.Int64))).collect()
+        whole = added(pl.scan_parquet(target).select("reason", "credit_co2_kg", n=pl.lit(1, dtype=pl.Int64))).collect()
         with scale.connect(workers=2) as client:
             start = time.perf_counter()
             parts = parts_by_account(pl.scan_parquet(source), parts=8)
-            done = scale.map_partitions(summed, parts, client=client, combine=_added)
+            done = scale.map_partitions(summed, parts, client=client, combine=added)
             wall = time.perf_counter() - start
         agree(coded(done), coded(whole), key=["reason"])
         yield Row(f"{work}: sums by reason", "two Dask workers", f"{wall:.1f} s")

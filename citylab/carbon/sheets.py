@@ -295,7 +295,9 @@ def checked(frame: Frame, name: str, *, what: str) -> pl.DataFrame:
         if column not in table.columns:
             out.append(pl.lit(None, dtype=kind).alias(column))
             continue
-        cast = table[column].cast(kind, strict=False)
+        # Words for yes and no are read as in a file.
+        is_word = kind == pl.Boolean and table[column].dtype == pl.String
+        cast = _cast(table[column], "boolean") if is_word else table[column].cast(kind, strict=False)
         if kind == pl.String:
             cast = cast.str.strip_chars().replace("", None)
         bad = cast.is_null() & (table[column].is_not_null() if kind != pl.String else pl.Series([False]))

@@ -43,6 +43,14 @@ def test_sinks_are_negative_lines_each_with_its_own_interval():
     assert done.totals["sink"].to_list() == ["biomass", "soil", "engineered_storage"]
 
 
+@pytest.mark.parametrize("word", ["no", "false", "否"])
+def test_yes_and_no_may_be_words_and_other_words_are_told(word: str):
+    as_words = sinks.removals(table({"is_in_inventory": word}), seed=1)
+    assert as_words.totals.equals(sinks.removals(table({}), seed=1).totals)
+    with pytest.raises(DataError, match="row 1: is_in_inventory is 'perhaps'"):
+        sinks.removals(table({"is_in_inventory": "perhaps"}), seed=1)
+
+
 def test_the_interval_joins_amount_and_removal():
     row = sinks.removals(table({}), seed=2, n=50_000).lines.row(0, named=True)
     half = (row["co2e_upper_t"] - row["co2e_lower_t"]) / 2

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from benchmarks.crediting import ASOF, METHODOLOGY, row_by_row, trips
+from benchmarks.crediting import ASOF, METHODOLOGY, added, row_by_row, summed, trips
 from benchmarks.crediting import ours as credited
-from citylab import tables
+from citylab import scale, tables
 from citylab.carbon.inclusive import crediting
 from citylab.carbon.inclusive.crediting import credit, credit_to, parts_by_account, reissue, totals, under_one
 from citylab.carbon.inclusive.methodologies import methodology
@@ -316,6 +316,14 @@ def test_parts_of_whole_accounts_give_what_the_whole_gives(tmp_path: Path) -> No
     path = credit_to(pl.scan_parquet(tmp_path / "trips.parquet"), tmp_path / "credits.parquet", methodology=METHODOLOGY,
                      asof=ASOF, parts=4)  # fmt: skip
     assert_frame_equal(pl.read_parquet(path).sort("n"), whole)
+
+
+def test_a_dask_cluster_credits_what_one_machine_credits() -> None:
+    rows = trips(3_000, seed=4, trips_each=8)
+    whole = of_trips(rows).group_by("reason").agg(pl.len().cast(pl.Int64).alias("n"), pl.col("credit_co2_kg").sum())
+    with scale.connect(workers=2, processes=False) as client:
+        done = scale.map_partitions(summed, parts_by_account(rows, parts=3), client=client, combine=added)
+    assert_frame_equal(done.sort("reason"), whole.sort("reason"), abs_tol=1e-9)
 
 
 def test_a_broken_run_leaves_no_file(tmp_path: Path) -> None:
