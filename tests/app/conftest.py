@@ -36,9 +36,9 @@ found.io_loop.start()
 
 
 @contextmanager
-def serving(command: list[str]) -> Iterator[None]:
+def serving(command: list[str], **environment: str) -> Iterator[None]:
     """Run a server until the block ends; fail if it ends before it says that it serves."""
-    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", **environment}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = []

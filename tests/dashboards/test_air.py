@@ -316,7 +316,7 @@ def test_a_reader_changes_rule_period_and_day_and_the_link_holds_them(site, visi
     assert page.locator("header h1").inner_text() == "空气质量"
     assert "edition=hj633-2026" in page.url
     english = re.compile(r"What this page cannot show|Pollutant|Whole city|Download|Valid days|alert\b|Trend of")
-    assert not english.search(page.evaluate(TEXT, "body"))
+    until(page, lambda: not english.search(page.evaluate(TEXT, "body")), "a page without English labels")
     shown = page.locator(".number .value b").first.inner_text()
     page.reload()
     page.wait_for_selector("body.ready", timeout=READY_S * MS)

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +13,10 @@ import pytest
 
 from citylab import catalog
 from citylab.app import server
+from tests.app.conftest import READY_S, TEXT, serving, until
 
 ROOT = Path(__file__).parents[2]
 LOUD = pytest.mark.filterwarnings("ignore::citylab.errors.UsageWarning")  # the page says what they warn of
-READY_S = 90.0
 MS = 1000.0
 FACTORS = """() => {
   for (const m of Bokeh.documents[0]._all_models.values())
@@ -30,16 +27,6 @@ BARS = """() => {
   for (const m of Bokeh.documents[0]._all_models.values())
     if (m.type === "ColumnDataSource" && m.name === "bars" && m.data.edge) return Array.from(m.data.text).join();
   return null;
-}"""
-# What a reader sees: the text of shadow roots too, without what is hidden.
-TEXT = """(selector) => {
-  const read = (node) => {
-    if (node.nodeType === Node.TEXT_NODE) return node.data;
-    if (["STYLE", "SCRIPT", "OPTION"].includes(node.tagName)) return "";
-    if (node.nodeType === Node.ELEMENT_NODE && getComputedStyle(node).display === "none") return "";
-    return [...(node.shadowRoot || node).childNodes].map(read).join(" ");
-  };
-  return read(document.querySelector(selector));
 }"""
 
 
@@ -284,29 +271,11 @@ def test_with_the_accounts_the_page_tells_fuels_apart_and_two_decades(full):
 
 @pytest.fixture(scope="module")
 def site(free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that has the embedded data only."""
     port = free_port()
-    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1",
-           "CITYLAB_CACHE": str(tmp_path_factory.mktemp("cache"))}  # fmt: skip
-    env.pop("CITYLAB_MIRROR", None)
     command = [sys.executable, "-m", "citylab", "serve", "--port", str(port)]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as p:
-        assert p.stdout is not None
-        said = []
-        for line in p.stdout:
-            said.append(line)
-            if "citylab serving at" in line:
-                break
-        else:
-            pytest.fail("the server ended: " + "".join(said))
+    with serving(command, CITYLAB_CACHE=str(tmp_path_factory.mktemp("cache")), CITYLAB_MIRROR=""):
         yield f"http://127.0.0.1:{port}"
-        p.terminate()
-
-
-def until(page: Any, condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + READY_S
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        page.wait_for_timeout(50)
 
 
 @pytest.mark.browser
@@ -332,7 +301,8 @@ def test_a_reader_changes_factor_case_and_language_and_the_link_holds_them(site,
     english = re.compile(
         r"What this page cannot show|Sources side by side|Electricity factor|modelled|Whole city|Download"
     )
-    assert not english.search(page.evaluate(TEXT, "body"))
+    # Labels of controls follow the pictures.
+    until(page, lambda: not english.search(page.evaluate(TEXT, "body")), "a page without English labels")
     shown = page.locator(".number .value b").last.inner_text()
     page.reload()
     page.wait_for_selector("body.ready", timeout=READY_S * MS)

@@ -200,7 +200,7 @@ def test_a_reader_admits_the_card_tampers_with_the_ledger_and_the_link_holds_bot
     english = re.compile(
         r"What this page cannot show|Groups of people|with the card|few participants|behaviour of London"
     )
-    assert not english.search(page.evaluate(TEXT, "body"))
+    until(page, lambda: not english.search(page.evaluate(TEXT, "body")), "a page without English labels")
     shown = page.locator(".number .value b").nth(1).inner_text()
     page.reload()
     page.wait_for_selector("body.ready", timeout=READY_S * MS)

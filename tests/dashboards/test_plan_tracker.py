@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -15,24 +11,14 @@ import pytest
 
 from citylab.app import server
 from citylab.studies import claims as register
+from tests.app.conftest import READY_S, TEXT, until
 
-READY_S = 60.0
 MS = 1000.0
 MARKS = """() => {
   for (const m of Bokeh.documents[0]._all_models.values())
     if (m.type === "ColumnDataSource" && m.name === "data" && m.data.claim)
       return Array.from(m.data.fill).join();
   return null;
-}"""
-# What a reader sees: the text of shadow roots too, without what is hidden.
-TEXT = """(selector) => {
-  const read = (node) => {
-    if (node.nodeType === Node.TEXT_NODE) return node.data;
-    if (["STYLE", "SCRIPT", "OPTION"].includes(node.tagName)) return "";
-    if (node.nodeType === Node.ELEMENT_NODE && getComputedStyle(node).display === "none") return "";
-    return [...(node.shadowRoot || node).childNodes].map(read).join(" ");
-  };
-  return read(document.querySelector(selector));
 }"""
 
 
@@ -155,32 +141,6 @@ def test_the_page_builds(tracker):
 # in a browser
 
 
-@pytest.fixture(scope="module")
-def site(free_port: Callable[[], int]) -> Iterator[str]:
-    port = free_port()
-    env = {**os.environ, "CITYLAB_LANG": "en", "CITYLAB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "citylab", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "citylab serving at" in line:
-                break
-        else:
-            pytest.fail("the server ended: " + "".join(said))
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
-
-
-def until(page: Any, condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition of the page holds."""
-    end = time.monotonic() + READY_S
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        page.wait_for_timeout(50)
-
-
 @pytest.mark.browser
 def test_a_reader_moves_the_day_chooses_a_claim_and_the_link_holds_both(site, visit):
     seen = visit(site + "/plan_tracker?lang=en")
@@ -202,7 +162,7 @@ def test_a_reader_moves_the_day_chooses_a_claim_and_the_link_holds_both(site, vi
     until(page, lambda: "本页不能说明什么" in page.evaluate(TEXT, "main"), "Chinese text")
     assert page.locator("header h1").inner_text() == "规划追踪"
     english = re.compile(r"What this page cannot show|Targets due|Claim to look into|due, no data|not due")
-    assert not english.search(page.evaluate(TEXT, "body"))
+    until(page, lambda: not english.search(page.evaluate(TEXT, "body")), "a page without English labels")
     shown = page.locator(".number .value b").first.inner_text()
     page.reload()
     page.wait_for_selector("body.ready", timeout=READY_S * MS)
