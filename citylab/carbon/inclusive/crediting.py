@@ -355,6 +355,8 @@ def _credited(
     factors: pl.DataFrame | None = None, grid: pl.DataFrame | pl.LazyFrame | None = None,
 ) -> pl.LazyFrame:  # fmt: skip
     """Return the credited activities with their place ``_row``; trips come account by account."""
+    if not isinstance(asof, dt.date) or isinstance(asof, dt.datetime):
+        raise SchemaError(f"asof is {asof!r}; expected a day, for example datetime.date(2025, 12, 31).")
     kind = baseline or m.baseline
     if kind not in ("mean", "replacement"):
         raise suggest(str(kind), ("mean", "replacement"), what="kind of baseline", see="citylab.carbon.inclusive")

@@ -392,6 +392,9 @@ def test_what_is_missing_or_of_the_wrong_kind_is_told_at_the_call() -> None:
         of_trips(frame(), baseline="car")
     with pytest.raises(SchemaError, match="no factors of replaced modes"):
         credit(frame(base=METERED), methodology="rooftop-pv-household", asof=ASOF, baseline="replacement")
+    for asof in ("2025-12-31", dt.datetime(2025, 12, 31), None):
+        with pytest.raises(SchemaError, match="expected a day"):
+            of_trips(frame(), asof=asof)
     with pytest.raises(RangeError, match="parts is 0"):
         parts_by_account(frame(), parts=0)
 
