@@ -14,7 +14,7 @@ from citylab.carbon import factors as carbon_factors
 from citylab.carbon.inclusive.methodologies import MARKS, Baseline, Methodology
 from citylab.carbon.inclusive.methodologies import methodology as named
 from citylab.errors import FactorYearError, RangeError, SchemaError, suggest
-from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
+from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock, refuse
 
 TRIP_COLUMNS = {
     "activity_id": "name of the trip at the platform",
@@ -550,7 +550,8 @@ def reissue(before: Frame, after: Frame) -> Frame:
     for lf in (first, second):
         need_columns(lf, [*key, *told], what="reissue")
         # Only the first of a request sent twice was ever credited.
-        sides.append(lf.filter(pl.col("reason").ne_missing("replay")).select(*key, *told))
+        once = lf.filter(pl.col("reason").ne_missing("replay")).select(*key, *told)
+        sides.append(once.filter(refuse(pl.struct(key).is_duplicated(), *key, message=_twice)))
     joined = sides[0].join(
         sides[1], on=key, how="full", coalesce=True, suffix="_after", validate="1:1", maintain_order="left_right"
     )
@@ -566,6 +567,13 @@ def reissue(before: Frame, after: Frame) -> Frame:
             action.alias("action"),
         )
     )  # fmt: skip
+
+
+def _twice(rows: pl.DataFrame) -> str:
+    return (
+        f"Activity {rows['activity_id'][0]!r} of {rows['account'][0]!r} stands twice. Credit activities in one frame, "
+        "so that requests sent twice are told as 'replay'."
+    )
 
 
 def under_one(*credited: Frame) -> Frame:

@@ -18,7 +18,7 @@ from citylab import scale, tables
 from citylab.carbon.inclusive import crediting
 from citylab.carbon.inclusive.crediting import credit, credit_to, parts_by_account, reissue, totals, under_one
 from citylab.carbon.inclusive.methodologies import methodology
-from citylab.errors import RangeError, SchemaError, UnknownNameError
+from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
 
 DAY = dt.datetime(2024, 10, 8, 8)
 TRIP = {
@@ -341,6 +341,13 @@ def test_crediting_again_gives_the_difference_to_issue_or_cancel() -> None:
     assert change["change_co2_kg"].to_list() == pytest.approx([-0.02 * 6.5, 0.02 * 6.5, 0.0], abs=1e-9)
     assert change["action"].to_list() == ["cancel", "issue", "keep"]
     assert reissue(of_trips(rows), of_trips(rows))["change_co2_kg"].abs().sum() == 0
+
+
+def test_an_activity_that_stands_twice_is_told_and_not_multiplied() -> None:
+    one = of_trips(frame())
+    for pair in ((one, pl.concat([one, one])), (pl.concat([one, one]), one)):
+        with pytest.raises(DataError, match="Activity 't0' of 'a0' stands twice"):
+            reissue(*pair)
 
 
 def test_totals_add_up_and_say_how_sure_they_are() -> None:
