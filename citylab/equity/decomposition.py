@@ -21,6 +21,7 @@ from citylab.equity.measures import Estimate, Measure, Ordered
 from citylab.equity.sampling import DEFAULT, Errors, Group, Sample
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import Frame, keys_of, lazily
+from citylab.stats.survey import sums
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -209,8 +210,8 @@ def _components(
     total = m.estimate(d)
     if total.value is None:
         return [Estimate(None, None, total.note)] * (4 if m.kind == "gini" else 3)
-    people = sampling.sums(code, d.share, len(members))
-    amounts = sampling.sums(code, d.part, len(members))
+    people = sums(code, d.share, len(members))
+    amounts = sums(code, d.part, len(members))
     # A draw can leave a group empty: it has no mean then, and no weight either.
     means = np.divide(amounts, people, out=np.full(len(members), d.mean), where=people > 0)
     between = m.estimate(Ordered(means, people)).value

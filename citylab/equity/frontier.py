@@ -21,9 +21,9 @@ import polars as pl
 
 from citylab import tables
 from citylab.equity.levels import lazy
-from citylab.equity.sampling import sums
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import need_columns, need_numbers
+from citylab.stats.survey import sums
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -22,6 +21,7 @@ from citylab.equity.measures import EMPTY_DRAW, NO_ROWS, NOT_POSITIVE, ONE_UNIT,
 from citylab.errors import DataError, RangeError, SchemaError, suggest
 from citylab.frames import keys_of, need_columns, need_numbers
 from citylab.stats import bootstrap
+from citylab.stats.survey import Replication, Singletons, Units, rao_wu, replicate_factors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 Method = Literal["linearised", "replicates", "bootstrap"]
-Replication = Literal["brr", "fay", "jk1", "jkn", "bootstrap"]
-Singletons = Literal["refuse", "centre"]
 Scale = Literal["plain", "log"]
 
 _CELL, _GROUP = "_cell", "_group"
@@ -65,7 +63,8 @@ class Errors:
         independently within it. With either, groups are domains: PSUs that have no row in a group count there too.
     singletons
         A stratum of a single PSU has no variance of its own: ``refuse`` says so, ``centre`` takes the PSU's distance
-        from the mean of all PSUs (conservative). The bootstrap keeps such a PSU in each draw.
+        from the mean of all PSUs (cautious), ``certainty`` declares that it was bound to be drawn and adds nothing. The
+        bootstrap keeps such a PSU in each draw.
     replicates
         Columns of replicate weights.
     replication
@@ -145,79 +144,12 @@ class Errors:
 
     def factors(self) -> Floats:
         """Return the factor of each replicate's squared distance."""
-        r = len(self.replicates)
-        one = {"brr": 1 / r, "bootstrap": 1 / r, "jk1": (r - 1) / r}
-        if self.replication == "jkn":
-            assert self.scales is not None
-            return np.asarray(self.scales, dtype=np.float64)
-        if self.replication == "fay":
-            assert self.rho is not None
-            return np.full(r, 1 / (r * (1 - self.rho) ** 2))
-        return np.full(r, one[self.replication])
-
-
-def sums(code: Ints, of: Floats, count: int) -> Floats:
-    """Return sums by code, 0 to ``count`` - 1.
-
-    Examples
-    --------
-    >>> sums(np.array([0, 2, 0]), np.array([1.0, 2.0, 3.0]), 4).tolist()
-    [4.0, 0.0, 2.0, 0.0]
-    """
-    return np.asarray(np.bincount(code, of, minlength=count), dtype=np.float64)
+        scales = self.scales if self.replication == "jkn" else None
+        return replicate_factors(self.replication, len(self.replicates), rho=self.rho, scales=scales)
 
 
 DEFAULT = Errors()
 """Rows of a group drawn independently, linearised, 95 %."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """Primary sampling units of a frame.
-
-    Attributes
-    ----------
-    stratum
-        Stratum of each PSU, counted from 0.
-    """
-
-    stratum: Ints
-
-    @cached_property
-    def sizes(self) -> Ints:
-        """PSUs of each stratum."""
-        return np.bincount(self.stratum)
-
-    @property
-    def df(self) -> int:
-        """Degrees of freedom: PSUs less strata."""
-        return len(self.stratum) - len(self.sizes)
-
-    def variance(self, totals: Floats, singletons: Singletons = "refuse") -> float:
-        """Return the variance of a sum from its totals by PSU."""
-        sizes = self.sizes
-        means = np.bincount(self.stratum, totals) / sizes
-        single = sizes == 1
-        if single.any():
-            if singletons == "refuse":
-                raise DataError(
-                    f"{int(single.sum())} of {len(sizes)} strata have a single primary sampling unit, which has no "
-                    "variance. Join these strata with neighbours, or ask for Errors(singletons='centre')."
-                )
-            means = np.where(single, totals.mean(), means)
-        squares = np.bincount(self.stratum, (totals - means[self.stratum]) ** 2)
-        return float((np.where(single, 1.0, sizes / np.maximum(sizes - 1, 1)) * squares).sum())
-
-    def draws(self, n_boot: int, seed: np.random.SeedSequence) -> Iterator[Floats]:
-        """Yield the factors of the PSUs' weights in each draw."""
-        rng = np.random.default_rng(seed)
-        strata = [(np.flatnonzero(self.stratum == h), int(n)) for h, n in enumerate(self.sizes)]
-        for _ in range(n_boot):
-            factor = np.ones(len(self.stratum))
-            for members, n in strata:
-                if n > 1:
-                    factor[members] = rng.multinomial(n - 1, np.full(n, 1 / n)) * (n / (n - 1))
-            yield factor
 
 
 @dataclass(frozen=True)
@@ -227,7 +159,7 @@ class Group:
     name: tuple[object, ...]
     rows: Ordered
     n_missing: int
-    design: Design | None
+    design: Units | None
     cell: Ints | None
     replicates: Floats | None
     others: dict[str, Floats] = field(default_factory=dict)
@@ -242,7 +174,7 @@ class Group:
         """Degrees of freedom of a variance."""
         return self.n - 1 if self.design is None else self.design.df
 
-    def variance(self, influence: Influence, singletons: Singletons) -> float:
+    def variance(self, influence: Influence) -> float:
         """Return the linearised variance of an estimate from the influence of the rows on it."""
         d = self.rows
         if self.design is None or self.cell is None:
@@ -255,12 +187,12 @@ class Group:
         for s in d.slices():
             # Adds at a PSU as often as it occurs.
             np.add.at(totals, self.cell[s], d.weight[s] * influence(s) / d.total)
-        return self.design.variance(totals, singletons)
+        return float(self.design.covariance(totals[:, None])[0, 0])
 
     def draws(self, n_boot: int, seed: np.random.SeedSequence) -> Iterator[Floats]:
         """Yield the rows' weights in each draw of the bootstrap."""
         if self.design is not None and self.cell is not None:
-            for factor in self.design.draws(n_boot, seed):
+            for factor in rao_wu(self.design.stratum, n_boot, seed):
                 yield self.rows.weight * factor[self.cell]
             return
         rng, n = np.random.default_rng(seed), self.n
@@ -355,7 +287,7 @@ def read(
     if table.is_empty():
         raise DataError(f"{what}: the frame has no rows. Check the filter before it.")
     stratum, cells = _cells(table, errors, what)
-    design = None if stratum is None else Design(stratum)
+    design = None if stratum is None else Units(stratum, singletons=errors.singletons)
     frame = table.select(
         *(pl.col(c).alias(f"_key_{i}") for i, c in enumerate(keys)),
         *(pl.col(c).cast(pl.Float64).alias(f"_number_{i}") for i, c in enumerate(every)),
@@ -549,7 +481,7 @@ def _with_errors(group: Group, functional: Functional, errors: Errors | None, at
 
 
 def _linearised(group: Group, influence: Influence, errors: Errors) -> float | None:
-    return float(np.sqrt(group.variance(influence, errors.singletons))) if group.df > 0 else None
+    return float(np.sqrt(group.variance(influence))) if group.df > 0 else None
 
 
 def _student(value: float | None, se: float | None, df: int, errors: Errors) -> tuple[float, float] | None:

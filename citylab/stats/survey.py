@@ -61,6 +61,33 @@ def rule(name: str) -> float:
     return float(tables.read(TABLE).row(by_predicate=pl.col("rule") == name, named=True)["value"])
 
 
+def replicate_factors(
+    replication: Replication, count: int, *, rho: float | None = None, scales: Sequence[float] | None = None
+) -> Floats:
+    """Return the factor of each of ``count`` replicates' squared distance from the estimate.
+
+    Parameters
+    ----------
+    replication
+        How the weights were made: ``brr`` and ``bootstrap`` 1/R, ``fay`` 1/(R(1 - ρ)²), ``jk1`` (R - 1)/R.
+    rho
+        Fay's ρ.
+    scales
+        One factor per replicate as published; they override the rule.
+
+    Examples
+    --------
+    >>> replicate_factors("fay", 2, rho=0.5).tolist()
+    [2.0, 2.0]
+    """
+    if scales is not None:
+        return np.asarray(scales, dtype=np.float64)
+    if replication == "fay":
+        assert rho is not None
+        return np.full(count, 1 / (count * (1 - rho) ** 2))
+    return np.full(count, (count - 1) / count if replication == "jk1" else 1 / count)
+
+
 @dataclass(frozen=True, slots=True)
 class Design:
     """How a sample was drawn.
@@ -133,13 +160,7 @@ class Design:
 
     def factors(self) -> Floats:
         """Return the factor of each replicate's squared distance from the estimate."""
-        r = len(self.replicates)
-        if self.scales is not None:
-            return np.asarray(self.scales, dtype=np.float64)
-        if self.replication == "fay":
-            assert self.rho is not None
-            return np.full(r, 1 / (r * (1 - self.rho) ** 2))
-        return np.full(r, (r - 1) / r if self.replication == "jk1" else 1 / r)
+        return replicate_factors(self.replication, len(self.replicates), rho=self.rho, scales=self.scales)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

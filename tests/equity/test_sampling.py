@@ -7,8 +7,9 @@ import pytest
 import calibration.inequality
 from benchmarks import inequality as bench
 from citylab.equity.inequality import MEASURES, inequality
-from citylab.equity.sampling import Design, Errors
+from citylab.equity.sampling import Errors
 from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
+from citylab.stats.survey import Units
 
 rng = np.random.default_rng(11)
 # A quantile steps under a little weight; its slope is an estimate of its own.
@@ -147,7 +148,8 @@ def test_a_single_unit_in_a_stratum_is_refused_or_centred():
         inequality(rows, "y", measures=["mean"], errors=Errors(strata="h"))
     assert inequality(rows, "y", measures=["mean"], errors=Errors(strata="h", singletons="centre"))["se"].item() > 0
     # Totals 1, 3 in one stratum and 5 alone: 2 · (1 + 1) + (5 - 3)².
-    assert Design(np.array([0, 0, 1])).variance(np.array([1.0, 3.0, 5.0]), "centre") == pytest.approx(8)
+    units = Units(np.array([0, 0, 1]), singletons="centre")
+    assert units.covariance(np.array([[1.0], [3.0], [5.0]])).item() == pytest.approx(8)
 
 
 def test_a_unit_of_the_same_name_in_another_stratum_is_another_unit():
