@@ -100,9 +100,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_scratch], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run browser tests last: Playwright's event loop would be found running by the tests after it."""
+    """Run browser tests last, and keep in one process what shares fixtures: a file's tests.
+
+    Playwright's event loop would be found running by the tests after it. A module that names a parameter in
+    ``SPREAD_BY`` is parted by its values.
+    """
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    for item in items:
+        group = [item.nodeid.split("::")[0], "browser" if item.get_closest_marker("browser") else ""]
+        if spread := getattr(getattr(item, "module", None), "SPREAD_BY", None):
+            group.append(str(item.callspec.params.get(spread, "")) if hasattr(item, "callspec") else "")
+        item.add_marker(pytest.mark.xdist_group("-".join(filter(None, group))))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -178,7 +178,8 @@ case "$what" in
   lab) exec .venv/bin/python -m citylab.lab "$@" ;;
   test)
     bring_browser
-    exec .venv/bin/python -m pytest "$@"
+    # One process per core, at most four; files keep their order, so that browser tests come last in each.
+    exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder "$@"
     ;;
   run)
     [ $# -gt 0 ] || die "run what? For example: sh setup.sh run citylab list"

@@ -15,6 +15,7 @@ from citylab.catalog.fetching import raw_files, recipe
 from citylab.catalog.registry import declaration, ids, table_file
 
 EMBEDDED_BYTES = 12_000_000
+SPREAD_BY = "dataset"
 ALL = ids()
 EMBEDDED = [i for i in ALL if declaration(i).storage == "embedded"]
 OURS = re.compile(r"/work|/tmp|/root|/home/|\.\./shared|shared/data|PROVENANCE")

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/**/*.ipynb"))
 MOST_CELLS = 20
+SPREAD_BY = "path"
 
 
 def read(path: Path) -> Any:
