@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from citylab import settings, vocabulary
-from citylab.carbon import sheets
+from citylab import settings, sheets, vocabulary
 from citylab.carbon.inventory import Inventory, gpc_table, with_sectors
 from citylab.errors import DataError, EditionError, OverlapError, suggest
 from citylab.frames import Frame

@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from citylab import tables
-from citylab.carbon import sheets
+from citylab import sheets, tables
 from citylab.carbon.factors import FactorBook, parts_of, unit_factor
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers
@@ -89,7 +88,7 @@ def read_buildings(path: str | Path, *, sheet: str | None = None) -> DataFrame:
     Parameters
     ----------
     path, sheet
-        As in :func:`citylab.carbon.sheets.read`.
+        As in :func:`citylab.sheets.read`.
 
     Returns
     -------

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from citylab import tables
-from citylab.carbon import sheets
+from citylab import sheets, tables
 from citylab.carbon.factors import Basis, FactorBook, grid_of, unit_factor
 from citylab.carbon.indicators import MARKS
 from citylab.carbon.uncertainty import bounds, draw_numbers

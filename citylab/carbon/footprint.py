@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from citylab import settings
-from citylab.carbon import sheets
+from citylab import settings, sheets
 from citylab.carbon.factors import unit_factor, unit_of
 from citylab.carbon.uncertainty import bounds, draw_numbers
 from citylab.errors import DataError, SchemaError, UnitError, UnknownNameError, UsageWarning, suggest
@@ -97,7 +96,7 @@ def read_table(path: str | Path, *, sheet: str | None = None) -> InputOutput:
     Raises
     ------
     SchemaError, DataError, UnitError
-        As :func:`table` and :func:`citylab.carbon.sheets.read`.
+        As :func:`table` and :func:`citylab.sheets.read`.
     """
     return table(sheets.read(path, "io_table", sheet=sheet))
 

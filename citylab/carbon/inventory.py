@@ -12,8 +12,7 @@ from math import isclose, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from citylab import places, settings, tables, vocabulary
-from citylab.carbon import sheets
+from citylab import places, settings, sheets, tables, vocabulary
 from citylab.carbon.factors import (
     FUEL_EDITION,
     Basis,
@@ -285,7 +284,7 @@ def template(*, place: str | None = None, year: int | None = None) -> pl.DataFra
     Returns
     -------
     polars.DataFrame
-        Columns of the template ``city_activity`` (:func:`citylab.carbon.sheets.columns`).
+        Columns of the template ``city_activity`` (:func:`citylab.sheets.columns`).
 
     Examples
     --------
@@ -306,7 +305,7 @@ def read_activity(path: str | Path, *, sheet: str | None = None) -> pl.DataFrame
     ----------
     path
         CSV in UTF-8 or GB 18030, or an Excel workbook; headings in English or Chinese as in the template, lines that
-        begin with ``#`` left out. :func:`citylab.carbon.sheets.write` writes the template as either.
+        begin with ``#`` left out. :func:`citylab.sheets.write` writes the template as either.
     sheet
         Sheet of a workbook; the first if not given.
 

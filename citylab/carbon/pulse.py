@@ -30,8 +30,7 @@ import numpy.typing as npt
 import polars as pl
 
 from citylab import periods as calendars
-from citylab import tables
-from citylab.carbon import sheets
+from citylab import sheets, tables
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.stats import bootstrap, forecasting

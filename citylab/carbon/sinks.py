@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from citylab import tables
-from citylab.carbon import sheets
+from citylab import sheets, tables
 from citylab.carbon.factors import unit_factor, unit_of
 from citylab.carbon.inventory import Inventory, check_one_sum
 from citylab.carbon.uncertainty import bounds, draw_numbers, simulate

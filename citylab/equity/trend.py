@@ -30,7 +30,7 @@ Verdict = Literal["widening", "narrowing", "undecidable"]
 Estimate = Literal["ends", "slope"]
 When = dt.date | int | float
 
-BREAKS = "equity_gap_breaks"
+BREAKS = "series_breaks"
 ABSOLUTE, RELATIVE, SHORTFALL = "absolute", "relative", "relative_shortfall"
 ROUNDING_ONLY, CHANGE_PLACES, LONE, FEW_TIMES, SIMPLE, INDEPENDENT, BEFORE, BEYOND = (
     "rounding_only", "groups_change_places", "one_time", "too_few_times", "design_effect_1_assumed",
@@ -133,35 +133,40 @@ def years(times: pl.Series) -> Floats:
 
 
 def declared_breaks(series: str, *, place: str | None = None, table: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return the breaks that are declared for a published series.
+    """Return the breaks that are declared for a published yearly series.
 
     Parameters
     ----------
     series
-        Name of the series in the table, for example ``gapminder_internet_users``.
+        Column of the vocabulary, for example ``internet_use_itu_pct``.
     place
-        Code of a place; rows without one hold for all.
+        ``adcode`` of a place, or ISO code of a country.
     table
-        Another table of breaks; default: ``equity_gap_breaks``.
+        Another table of breaks; default: ``series_breaks``.
 
     Returns
     -------
     polars.DataFrame
-        One row per break: ``before_date``, ``after_date`` (first time of the new regime), ``reason``, ``source``.
+        One row per break: ``adcode``, ``year_before``, ``year_after`` (first year of the new regime, for ``breaks=`` of
+        :func:`trend_of_gap`), ``kind``, ``note_zh``, ``note_en``, ``source``.
+
+    Raises
+    ------
+    UnknownNameError
+        No break is declared for the series.
 
     Examples
     --------
-    >>> declared_breaks("gapminder_internet_users", place="CHN")["after_date"].to_list()
-    [datetime.date(2023, 1, 1)]
+    >>> declared_breaks("internet_use_itu_pct", place="CHN")["year_after"].to_list()
+    [2023]
     """
     told = tables.read(BREAKS) if table is None else table
     known = told["series"].unique().to_list()
     if series not in known:
         raise suggest(series, known, what="series with declared breaks", see=f"datasets/codes/{BREAKS}.csv")
-    at = pl.col("series") == series
-    if place is not None:
-        at = at & (pl.col("place").is_null() | (pl.col("place") == place))
-    return told.filter(at).select("place", "before_date", "after_date", "reason", "source")
+    rows = told.filter(pl.col("series") == series)
+    rows = rows if place is None else rows.filter(pl.col("adcode") == place)
+    return rows.select("adcode", "year_before", "year_after", "kind", "note_zh", "note_en", "source")
 
 
 @dataclass(frozen=True)

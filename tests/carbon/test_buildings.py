@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import citylab as cl
+from citylab import sheets
 from citylab.carbon import buildings as b
-from citylab.carbon import sheets
 from citylab.errors import DataError, FactorYearError, RangeError, RefusalError, SchemaError, UnknownNameError
 
 

@@ -253,8 +253,7 @@ def test_the_shipped_example_says_everywhere_that_it_is_synthetic():
 
 
 def test_a_table_is_read_from_a_workbook_too(tmp_path: Path):
-    from citylab import settings
-    from citylab.carbon import sheets
+    from citylab import settings, sheets
 
     shipped = settings.datasets_dir() / "templates" / "example_io_table_synthetic.csv"
     book = sheets.write(

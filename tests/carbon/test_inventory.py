@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from citylab import catalog, settings, tables
+from citylab import catalog, settings, sheets, tables
 from citylab.carbon import inventory as inv
-from citylab.carbon import sheets
 from citylab.carbon.inventory import check_additive, from_published, inventory, read_activity, template, unfold
 from citylab.errors import (
     DataError,

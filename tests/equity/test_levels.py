@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from citylab import settings as places
-from citylab import tables
+from citylab import settings as folders
+from citylab import sheets, tables
 from citylab.equity import levels
 from citylab.equity.inequality import inequality
 from citylab.equity.levels import (
@@ -336,12 +337,12 @@ def test_columns_of_one_concept_keep_their_population():
 
 def test_claims_and_figures_are_those_of_the_data_sets():
     told = claims_beside_figures()
-    plans = pl.read_csv(places.datasets_dir() / "plans__undated_plan_claim" / "claims.csv", infer_schema_length=None)
+    plans = pl.read_csv(folders.datasets_dir() / "plans__undated_plan_claim" / "claims.csv", infer_schema_length=None)
     printed = {r["claim_id"]: r["value"] for r in plans.iter_rows(named=True)}
     for row in told.iter_rows(named=True):
         assert row["claim_pct"] == float(printed[row["claim_id"]])
     cnnic = pl.read_csv(
-        places.datasets_dir() / "cnnic__halfyearly_country_internet" / "internet.csv", try_parse_dates=True
+        folders.datasets_dir() / "cnnic__halfyearly_country_internet" / "internet.csv", try_parse_dates=True
     )
     held = told.filter(dataset="cnnic__halfyearly_country_internet")
     assert held.height == 1
@@ -387,13 +388,16 @@ def test_a_quality_that_cannot_be_is_refused(column: str, odd: float):
 
 @pytest.mark.parametrize("name", ["divide_service", "divide_survey"])
 def test_a_form_has_the_columns_that_its_function_needs(name: str):
-    path = places.datasets_dir() / "templates" / f"{name}.csv"
-    text = path.read_text(encoding="utf-8")
-    head = next(line for line in text.splitlines() if not line.startswith("#")).split(",")
     needed = NAMES if name == "divide_survey" else tables.read("equity_service_columns")["column"].to_list()
-    assert set(needed) <= set(head)
-    for column in head:
-        assert column in text.split("\n" + ",".join(head))[0], "the head explains each column"
+    assert set(needed) <= set(sheets.columns(name)["column"])
+
+
+def test_a_form_that_was_filled_in_is_read_and_scored(tmp_path: Path):
+    form = sheets.write("divide_service", tmp_path / "services.csv")
+    with form.open("a", encoding="utf-8") as lines:
+        lines.write("110118,5g,0.45,80,,0.999,,,survey of the county\n")
+    told = service_quality(sheets.read(form, "divide_service"))
+    assert told.select("coverage_share", "service_missing").row(0) == (0.45, "latency_ms")
 
 
 def test_the_declared_groups_hold_the_four_that_are_obliged():

@@ -94,7 +94,7 @@ def test_the_jump_of_china_in_2023_is_flagged_and_no_growth_is_read_across_it(mi
     china = use.filter(pl.col("geo") == "chn", pl.col("time").is_between(2005, 2024))
     told = jumps(china, value="value", time="time").filter("is_jump")
     assert (2022, 2023) in told.select("from", "to").rows()
-    first = declared_breaks("gapminder_internet_users", place="CHN")["after_date"].dt.year().to_list()
+    first = declared_breaks("internet_use_itu_pct", place="CHN")["year_after"].to_list()
     assert first == [2023]
     world = use.filter(pl.col("geo").is_in(["chn", "usa"]), pl.col("time").is_between(2015, 2023))
     of = {"value": "value", "group": "geo", "time": "time"}
@@ -347,5 +347,5 @@ def test_values_that_cannot_be_are_told():
 
 def test_every_break_is_declared_with_its_source():
     table = trend.tables.read(trend.BREAKS)
-    assert (table["before_date"] < table["after_date"]).all()
-    assert table.select(pl.col("reason", "source").is_null().any()).row(0) == (False, False)
+    assert (table["year_before"] < table["year_after"]).all()
+    assert table.select(pl.col("note_en", "source").is_null().any()).row(0) == (False, False)

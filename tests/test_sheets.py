@@ -5,12 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from citylab import settings, tables
-from citylab.carbon import sheets
+from citylab import settings, sheets, tables
 from citylab.carbon.inventory import inventory, read_activity
 from citylab.errors import DataError, SchemaError, UnknownNameError
 
-TEMPLATES = ["city_activity", "facilities", "io_table", "io_emissions", "sinks", "digital_counts"]
+TEMPLATES = [*tables.read("template_columns")["template"].unique(maintain_order=True)]
 HEADS = ["地点", "年份", "GPC 编号", "燃料或活动", "活动水平", "单位", "数据来源", "不确定性（%）"]
 ROW = ["北京", 2022, "I.1.1", "天然气", 14.2, "亿立方米", "燃气公司年报（虚构）", 5]
 
@@ -46,7 +45,7 @@ def test_no_heading_of_a_template_means_two_columns():
     for name in TEMPLATES:
         both = [*sheets.columns(name)["column"], *sheets.columns(name)["label_zh"]]
         assert len(set(both)) == len(both)
-    assert set(tables.read("carbon_template_columns")["dtype"]) <= {"text", "integer", "number", "boolean"}
+    assert set(tables.read("template_columns")["dtype"]) <= {"text", "integer", "number", "boolean"}
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx"])

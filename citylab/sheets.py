@@ -1,6 +1,6 @@
 """Tables that a city fills in itself: templates, and their reading from CSV and Excel with checks that name lines.
 
-The columns of every template stand in the declared table ``carbon_template_columns``; the empty files with explanations
+The columns of every template stand in the declared table ``template_columns``; the empty files with explanations
 in ``datasets/templates``.
 """
 
@@ -48,10 +48,10 @@ def columns(name: str) -> pl.DataFrame:
     >>> columns("sinks")["column"].to_list()[:3]
     ['place', 'year', 'sink']
     """
-    table = tables.read("carbon_template_columns")
+    table = tables.read("template_columns")
     known = table["template"].unique(maintain_order=True).to_list()
     if name not in known:
-        raise suggest(name, known, what="template", see="the table datasets/codes/carbon_template_columns.csv")
+        raise suggest(name, known, what="template", see="the table datasets/codes/template_columns.csv")
     return table.filter(template=name).drop("template")
 
 
@@ -104,7 +104,7 @@ def raw(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFram
     kept = lines(file, sheet=sheet)
     if not kept:
         raise SchemaError(
-            f"{file.name} has no line of headings. Begin from citylab.carbon.sheets.write({name!r}, ...)."
+            f"{file.name} has no line of headings. Begin from citylab.sheets.write({name!r}, ...)."
         )
     heads = [c.strip() if c else "" for c in kept[0][1]]
     # A sheet may be wider than its table: columns without heading and content are none.
@@ -284,7 +284,7 @@ def checked(frame: Frame, name: str, *, what: str) -> pl.DataFrame:
     need_columns(lf, needed, what=what)
     table = lf.collect()
     if not table.height:
-        raise DataError(f"The table given to {what} has no rows. Begin from citylab.carbon.sheets.template({name!r}).")
+        raise DataError(f"The table given to {what} has no rows. Begin from citylab.sheets.template({name!r}).")
     if LINE not in table.columns:
         table = table.with_row_index(LINE, offset=1)
     kinds = _kinds()
