@@ -213,12 +213,15 @@ def test_a_regression_without_design_has_the_sandwich_error_of_statsmodels():
     import statsmodels.api as sm
 
     rows = clustered(6)
-    for model, outcome in (("ols", "y"), ("logit", "online")):
+    for model, outcome in (("ols", "y"), ("logit", "online"), ("probit", "online")):
         told = sv.regression(rows, outcome, ["x", "area"], model=model, design=NO_DESIGN)
         x = np.column_stack([np.ones(rows.height), rows["x"], rows["area"] == "rural", rows["area"] == "town"])
         y = rows[outcome].cast(float).to_numpy()
-        peer = (sm.OLS(y, x).fit(cov_type="HC0") if model == "ols"
-                else sm.GLM(y, x, family=sm.families.Binomial()).fit(cov_type="HC0"))  # fmt: skip
+        links = {"logit": sm.families.links.Logit(), "probit": sm.families.links.Probit()}
+        if model == "ols":
+            peer = sm.OLS(y, x).fit(cov_type="HC0")
+        else:
+            peer = sm.GLM(y, x, family=sm.families.Binomial(links[model])).fit(cov_type="HC0", tol=1e-12)
         n = rows.height
         assert told["term"].to_list() == ["constant", "x", "area: rural", "area: town"]
         assert told["value"].to_list() == pytest.approx(list(peer.params), rel=1e-6)
