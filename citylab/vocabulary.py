@@ -1568,6 +1568,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "one_group": ("只有一个群体，无法比较", "one group only, nothing to compare"),
     "one_unit": ("只有一个单元，无法比较", "one unit only, nothing to compare"),
     "small_units": ("单元过小，随机分布也会显得隔离", "small units look segregated by chance"),
+    "biased": ("偏差大于标准误，区间依赖偏差校正", "bias above the standard error: the interval rests on its correction"),
     "n_small_units": ("过小单元数", "Small units"),
     "n_empty_units": ("空单元数", "Empty units"),
     "n_singleton_units": ("仅一人单元数", "Units of one person"),
