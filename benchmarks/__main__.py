@@ -32,6 +32,14 @@ PARTS = (
     "gridding",
     "inequality",
     "survey",
+    "lisa",
+    "raking",
+    "microsimulation",
+    "permits",
+    "space_access",
+    "segregation",
+    "sensitivity",
+    "workers",
 )
 
 
