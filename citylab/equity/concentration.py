@@ -99,7 +99,7 @@ def concentration(
     References
     ----------
     Kakwani, Wagstaff and van Doorslaer (1997), doi:10.1016/S0304-4076(96)01807-6. Wagstaff (2002),
-    doi:10.1016/S0167-6296(01)00119-X (extended); (2005), doi:10.1002/hec.953 (binary). Erreygers (2009),
+    doi:10.1016/S0167-6296(02)00006-1 (extended); (2005), doi:10.1002/hec.953 (binary). Erreygers (2009),
     doi:10.1016/j.jhealeco.2008.02.003
     """
     lf, back = lazily(frame)
