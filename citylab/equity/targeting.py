@@ -172,7 +172,7 @@ def _cells(s: surveys.Designed, cuts: Sequence[float], keys: list[str], reached:
     """Return persons by group, bin between thresholds and need: bin b lies above b of the thresholds."""
     binned = pl.sum_horizontal(pl.col(_SCORE) >= c if reached == "above" else pl.col(_SCORE) > c for c in cuts)
     # Those of the domain whom a rate counts: with score and need, and a weight above 0.
-    held = s.frame.filter(pl.col(surveys._DOMAIN))
+    held = s.frame.filter(pl.col(surveys.DOMAIN))
     if s.design is not None and s.design.weight is not None:
         held = held.filter(pl.col(s.design.weight) > 0)
     return held.group_by(*keys, binned.cast(pl.Int64).alias(_BIN), pl.col(_NEED).cast(pl.Int64)).len("n").collect()

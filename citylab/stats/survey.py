@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ import polars as pl
 from citylab import tables
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import columns_of, keys_of, lazily, need_columns, need_numbers
+from citylab.stats import raking
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Replication = Literal["brr", "fay", "jk1", "jkn", "bootstrap"]
 Singletons = Literal["refuse", "centre", "certainty"]
 Interval = Literal["student", "logit", "korn-graubard"]
-Model = Literal["ols", "logit"]
+Model = Literal["ols", "logit", "probit"]
 
 NO_DESIGN = "none, I know"
 """What ``design=`` must say to estimate without one: rows count as drawn independently with equal weights."""
@@ -46,7 +47,9 @@ RESULT = {
 }  # fmt: skip
 """Columns of an estimate, in their order."""
 
-_DOMAIN, _STRATUM, _UNIT, _WEIGHT, _ROW = "_domain", "_stratum", "_unit", "_weight", "_row"
+DOMAIN = "_domain"
+"""Column that tells the rows of the domain, where :meth:`Designed.where` made one."""
+_STRATUM, _UNIT, _WEIGHT, _ROW = "_stratum", "_unit", "_weight", "_row"
 
 
 @cache
@@ -197,9 +200,9 @@ class Designed:
         (0.5, 2)
         """
         inside = pl.all_horizontal(*predicates).fill_null(False)
-        if _DOMAIN in self.frame.collect_schema():
-            inside = inside & pl.col(_DOMAIN)
-        return replace(self, frame=self.frame.with_columns(inside.alias(_DOMAIN)))
+        if DOMAIN in self.frame.collect_schema():
+            inside = inside & pl.col(DOMAIN)
+        return replace(self, frame=self.frame.with_columns(inside.alias(DOMAIN)))
 
 
 def _lazy(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
@@ -454,11 +457,11 @@ def read(survey: Designed, columns: Sequence[str], *, what: str) -> Sample:
     named = [] if d is None else d.columns
     base = [] if survey.base_weight is None else [survey.base_weight]
     need_columns(survey.frame, [*columns, *named], what=what)
-    inner = [_DOMAIN] if _DOMAIN in survey.frame.collect_schema() else []
+    inner = [DOMAIN] if DOMAIN in survey.frame.collect_schema() else []
     table = survey.frame.select(list(dict.fromkeys([*columns, *named, *survey.margins, *base, *inner]))).collect()
     if table.is_empty():
         raise DataError(f"{what}: the frame has no rows. Check the filter before it.")
-    inside = table[_DOMAIN].to_numpy() if inner else np.ones(table.height, dtype=bool)
+    inside = table[DOMAIN].to_numpy() if inner else np.ones(table.height, dtype=bool)
     _check_design(table.lazy(), d, what)
     unit, units = _units(table, d)
     weight = np.ones(table.height) if d is None or d.weight is None else _floats(table, d.weight)
@@ -580,15 +583,15 @@ def _tally(survey: Designed, pairs: Sequence[tuple[pl.Expr, pl.Expr]], by: list[
     """Add up a survey in one pass: nothing that follows needs its rows."""
     d = survey.design
     lf = survey.frame
-    if _DOMAIN not in lf.collect_schema():
-        lf = lf.with_columns(pl.lit(True).alias(_DOMAIN))
+    if DOMAIN not in lf.collect_schema():
+        lf = lf.with_columns(pl.lit(True).alias(DOMAIN))
     weight = pl.lit(1.0) if d is None or d.weight is None else pl.col(d.weight).cast(pl.Float64)
     fpc = [] if d is None or d.fpc is None else [pl.col(d.fpc)]
     replicates = [] if d is None else list(d.replicates)
     tops, bottoms = [f"_x{i}" for i in range(len(pairs))], [f"_b{i}" for i in range(len(pairs))]
     keyed = _keyed(lf, d).select(
         *(pl.col(c).alias(f"_key{i}") for i, c in enumerate(by)),
-        _STRATUM, _UNIT, _DOMAIN, weight.alias(_WEIGHT),
+        _STRATUM, _UNIT, DOMAIN, weight.alias(_WEIGHT),
         *(e.alias("_fpc") for e in fpc),
         *(top.cast(pl.Float64).fill_nan(None).alias(t) for (top, _), t in zip(pairs, tops, strict=True)),
         *(bottom.cast(pl.Float64).fill_nan(None).alias(b) for (_, bottom), b in zip(pairs, bottoms, strict=True)),
@@ -598,14 +601,14 @@ def _tally(survey: Designed, pairs: Sequence[tuple[pl.Expr, pl.Expr]], by: list[
     keys = [f"_key{i}" for i in range(len(by))]
     aggregates: list[pl.Expr] = []
     for i, (t, b) in enumerate(zip(tops, bottoms, strict=True)):
-        held = pl.col(_DOMAIN) & pl.col(t).is_not_null() & pl.col(b).is_not_null()
+        held = pl.col(DOMAIN) & pl.col(t).is_not_null() & pl.col(b).is_not_null()
         w = pl.when(held).then(pl.col(_WEIGHT)).otherwise(0.0)
         top, bottom = pl.col(t).fill_null(0.0), pl.col(b).fill_null(0.0)
         aggregates += [
             w.alias(f"w{i}"), (w * top).alias(f"x{i}"), (w * bottom).alias(f"b{i}"),
             (w * top * top).alias(f"xx{i}"), (w * top * bottom).alias(f"xb{i}"), (w * bottom * bottom).alias(f"bb{i}"),
             (held & (pl.col(_WEIGHT) > 0)).cast(pl.Int64).alias(f"n{i}"),
-            (pl.col(_DOMAIN) & ~held).cast(pl.Int64).alias(f"m{i}"),
+            (pl.col(DOMAIN) & ~held).cast(pl.Int64).alias(f"m{i}"),
         ]  # fmt: skip
         for j in range(len(replicates)):
             r = pl.when(held).then(pl.col(f"_r{j}")).otherwise(0.0)
@@ -1368,7 +1371,7 @@ def fitted(y: Floats, x: Floats, weight: Floats, model: Model, *, what: str) -> 
     y, x, weight
         Outcome, covariates with a constant first, weights above 0.
     model
-        ``ols``, or ``logit`` for an outcome of 0 and 1.
+        ``ols``, or ``logit`` and ``probit`` for an outcome of 0 and 1.
 
     Returns
     -------
@@ -1388,31 +1391,35 @@ def fitted(y: Floats, x: Floats, weight: Floats, model: Model, *, what: str) -> 
     if model == "ols":
         beta = np.asarray(sm.WLS(y, x, weights=weight).fit().params)
         told = x @ beta
-        bread = (x.T * weight) @ x
-    elif model == "logit":
+        bread, score = (x.T * weight) @ x, weight * (y - told)
+    elif model in ("logit", "probit"):
         if not np.isin(y, (0.0, 1.0)).all():
-            raise DataError(f"{what}: the outcome of a logit is 0 or 1; found values from {y.min():g} to {y.max():g}.")
+            raise DataError(f"{what}: the outcome of a {model} is 0 or 1; found {y.min():g} to {y.max():g}.")
         import warnings
 
+        link = sm.families.links.Logit() if model == "logit" else sm.families.links.Probit()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", PerfectSeparationWarning)
                 scaled = weight / weight.mean()
-                fit = sm.GLM(y, x, family=sm.families.Binomial(), freq_weights=scaled).fit(
+                fit = sm.GLM(y, x, family=sm.families.Binomial(link), freq_weights=scaled).fit(
                     tol=rule("logit_tolerance"), maxiter=int(rule("logit_rounds"))
                 )
         except (PerfectSeparationError, PerfectSeparationWarning) as cause:
             raise DataError(
-                f"{what}: the covariates tell the outcome apart without error; a logit has no answer."
+                f"{what}: the covariates tell the outcome apart without error; a {model} has no answer."
             ) from cause
         if not fit.converged:
-            raise DataError(f"{what}: the logit did not converge; some covariates all but tell the outcome apart.")
+            raise DataError(f"{what}: the {model} did not converge; some covariates all but tell the outcome apart.")
         beta = np.asarray(fit.params)
         told = np.asarray(fit.fittedvalues)
-        bread = (x.T * (weight * told * (1 - told))) @ x
+        slope, bend, variance = link.inverse_deriv(x @ beta), link.inverse_deriv2(x @ beta), told * (1 - told)
+        # The slope of the score as observed; for a logit the second part is 0.
+        seen = slope**2 / variance - (y - told) * (bend - slope**2 * (1 - 2 * told) / variance) / variance
+        bread, score = (x.T * (weight * seen)) @ x, weight * (y - told) * slope / variance
     else:
         raise suggest(str(model), get_args(Model), what="model", see=f"citylab.stats.survey.{what}")
-    influence = np.linalg.solve(bread, (x * (weight * (y - told))[:, None]).T).T
+    influence = np.linalg.solve(bread, (x * score[:, None]).T).T
     return back @ beta, influence @ back.T, told
 
 
@@ -1432,11 +1439,11 @@ def regression(
     survey, design, level
         As in :func:`mean`.
     outcome
-        Column of numbers; 0 and 1, or true and false, for a logit.
+        Column of numbers; 0 and 1, or true and false, for a logit or probit.
     covariates
         Columns of numbers, or of categories (first: base). A constant is added. Rows that lack any are left out.
     model
-        ``ols`` or ``logit``.
+        ``ols``, ``logit`` or ``probit``.
 
     Returns
     -------
@@ -1447,7 +1454,7 @@ def regression(
     Raises
     ------
     DataError
-        Collinear or constant covariates, an outcome that a logit does not take, or too few PSUs for the terms.
+        Collinear or constant covariates, an outcome that the model does not take, or too few PSUs for the terms.
 
     Examples
     --------
@@ -1579,7 +1586,7 @@ def calibrate(
     taken = sorted(set(new) & set(lf.collect_schema()))
     if taken:
         raise SchemaError(f"calibrate: the frame has a column {taken[0]!r} already; pass another name=.")
-    fit = _raked if method == "raking" else _linear
+    fit = partial(_raked, margins) if method == "raking" else _linear
     factors = {f"_g{i}": fit(cells[w].to_numpy(), positions, targets) for i, w in enumerate(weights)}
     found = cells.select(names).with_columns(**{k: pl.Series(v) for k, v in factors.items()}).lazy()
     joined = lf.join(found, on=names, how="left", maintain_order="left").with_columns(
@@ -1621,22 +1628,15 @@ def _margins(cells: pl.DataFrame, margins: Mapping[str, Mapping[Any, float]]) ->
     return positions, targets
 
 
-def _raked(weight: Floats, positions: list[Ints], targets: list[Floats]) -> Floats:
-    factor = np.ones(len(weight))
-    for _ in range(int(rule("calibration_rounds"))):
-        off = 0.0
-        for at, target in zip(positions, targets, strict=True):
-            now = sums(at, weight * factor, len(target))
-            if (now <= 0).any():
-                raise DataError("calibrate: a category of a margin has no weight in the sample (or in a replicate).")
-            off = max(off, float(np.abs(now / target - 1).max()))
-            factor *= (target / now)[at]
-        if off < rule("calibration_tolerance"):
-            return factor
-    raise RefusalError(
-        f"calibrate: after {rule('calibration_rounds'):g} rounds a margin is still {off:.1e} off. The margins "
-        "contradict the sample's empty cells; join sparse categories."
-    )
+def _raked(
+    margins: Mapping[str, Mapping[Any, float]], weight: Floats, positions: list[Ints], targets: list[Floats]
+) -> Floats:
+    """Return the factor of each cell, with thresholds of the declared table."""
+    fitted = raking.listed(
+        weight, positions, targets, names=list(margins), labels=[list(m) for m in margins.values()],
+        tolerance=rule("calibration_tolerance"), rounds=int(rule("calibration_rounds")), what="calibrate",
+    )  # fmt: skip
+    return np.divide(fitted.table, weight, out=np.ones(len(weight)), where=weight > 0)
 
 
 def _linear(weight: Floats, positions: list[Ints], targets: list[Floats]) -> Floats:
@@ -1702,7 +1702,7 @@ def replicated(
     if s.margins:
         raise SchemaError("replicated: make replicates first, then calibrate: each replicate is calibrated too.")
     d = s.design if s.design is not None else Design()
-    sample = read(replace(s, frame=s.frame.drop(_DOMAIN, strict=False)), [], what="replicated") if d.columns else None
+    sample = read(replace(s, frame=s.frame.drop(DOMAIN, strict=False)), [], what="replicated") if d.columns else None
     if sample is None or d.weight is None:
         raise SchemaError("replicated needs Design(weight=...) and the PSUs.")
     units = sample.units

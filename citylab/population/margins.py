@@ -1,0 +1,209 @@
+"""Margins of Beijing's residents that were published, by district: what a synthetic population is set to.
+
+All are counts of the census of 2020 (declared table ``population_census``). Nothing here is an assumption; what the
+census does not say of the residents stands in the tables of :func:`citylab.population.synthetic.assumptions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from citylab import tables
+from citylab.errors import DataError, SchemaError
+
+Floats = npt.NDArray[np.float64]
+
+SEXES = ("male", "female")
+SCHOOLING = (
+    "under_6", "none", "preschool", "primary", "junior_secondary", "senior_secondary", "college", "university",
+)  # fmt: skip
+"""Levels, lowest first. The census asks from 6 years on; ``under_6`` are the residents whom it did not ask."""
+HELD_OUT = "district_elders"
+"""Margin of households to which nothing is fitted: those in which one, two, or three and more people of 65+ live."""
+
+
+@dataclass(frozen=True, eq=False)
+class Census:
+    """The margins as arrays: district x sex x age group, district x sex x schooling, and by district."""
+
+    adcodes: list[str]
+    age_low: list[int]
+    ages: Floats
+    schooling: Floats
+    migrants: Floats  # district x (registered in Beijing, elsewhere)
+    households: Floats  # family households
+    members: Floats  # persons in them
+    alone: Floats  # of them, with one person
+    car_share: Floats
+    elders: Floats  # district x households with one, two, three and more of 65+
+
+    @property
+    def age_groups(self) -> list[str]:
+        """Names of the age groups in the vocabulary's style."""
+        ends = [b - 1 for b in self.age_low[1:]]
+        named = [str(a) if a == b else f"{a}-{b}" for a, b in zip(self.age_low, ends, strict=False)]
+        return [*named, f"{self.age_low[-1]}+"]
+
+    @property
+    def residents(self) -> Floats:
+        """Residents of each district."""
+        return self.ages.sum(axis=(1, 2))
+
+
+def read(table: pl.DataFrame | None = None) -> Census:
+    """Return the margins as arrays, checked against each other.
+
+    Parameters
+    ----------
+    table
+        Margins of your own in the form of the declared table ``population_census``.
+
+    Returns
+    -------
+    Census
+        Districts in the order of their codes.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing.
+    DataError
+        A district lacks an item, a count is negative, or counts contradict each other.
+
+    Examples
+    --------
+    >>> int(read().residents.sum())
+    21893095
+    """
+    given = tables.read("population_census") if table is None else table
+    needed = ["adcode", "item", "sex", "age_low_years", "schooling", "value"]
+    if missing := [c for c in needed if c not in given.columns]:
+        raise SchemaError(f"The census table lacks the columns {missing}; it has {given.columns}.")
+    value = given["value"].cast(pl.Float64)
+    if value.is_null().any() or not (value >= 0).all():
+        bad = given.filter(value.is_null() | ~(value >= 0)).select(needed).row(0)
+        raise DataError(f"The census table holds {bad[-1]} for {bad[:-1]}; expected a count of 0 or more.")
+    adcodes = sorted(given["adcode"].unique())
+    lows = sorted(int(a) for a in given.filter(item="age")["age_low_years"].unique())
+
+    def spread(item: str, *axes: tuple[str, list[str] | list[int]]) -> Floats:
+        index = [("adcode", adcodes), *axes]
+        grid = pl.DataFrame({"adcode": adcodes})
+        for name, places in axes:
+            grid = grid.join(pl.DataFrame({name: places}), how="cross")
+        keys = [name for name, _ in index]
+        rows = given.filter(item=item).with_columns(pl.col("age_low_years").cast(pl.Int64))
+        found = grid.join(rows.select(*keys, "value"), on=keys, how="left", maintain_order="left")
+        if found.height != grid.height or found["value"].null_count():
+            at = found.filter(pl.col("value").is_null() | found.select(keys).is_duplicated()).select(keys).row(0)
+            raise DataError(f"The census table has no count, or two, of {item!r} for {at}. Check its rows.")
+        return found["value"].cast(pl.Float64).to_numpy().reshape([len(p) for _, p in index])
+
+    ages = spread("age", ("sex", list(SEXES)), ("age_low_years", lows))
+    asked = spread("schooling", ("sex", list(SEXES)), ("schooling", list(SCHOOLING[1:])))
+    small = ages.sum(axis=2) - asked.sum(axis=2)
+    elsewhere = spread("registered_other_province")
+    total = ages.sum(axis=(1, 2))
+    households, members, alone = (
+        spread(i) for i in ("family_households", "family_household_persons", "one_person_households")
+    )
+    elders = np.column_stack([spread(f"households_{k}_65plus") for k in ("one", "two", "three")])
+    sample, with_car = spread("long_form_households"), spread("long_form_households_with_car")
+    for what, wrong in (
+        ("more people with schooling than residents", (small < 0).any(axis=1)),
+        ("more residents registered elsewhere than residents", elsewhere > total),
+        ("more members of family households than residents", members > total),
+        ("more households of one person than households", alone > households),
+        ("fewer members than its households need", members < 2 * households - alone),
+        ("more households with a car than households asked", with_car > sample),
+    ):
+        if wrong.any():
+            raise DataError(f"The census table has {what} in the district {adcodes[int(wrong.argmax())]}.")
+    return Census(
+        adcodes, lows, ages, np.concatenate([small[:, :, None], asked], axis=2),
+        np.column_stack([total - elsewhere, elsewhere]), households, members, alone, with_car / sample, elders,
+    )  # fmt: skip
+
+
+def _long(names: list[str], places: Sequence[Sequence[object]], values: Floats, value: str) -> pl.DataFrame:
+    grid = pl.DataFrame({names[0]: places[0]})
+    for name, at in zip(names[1:], places[1:], strict=True):
+        grid = grid.join(pl.DataFrame({name: at}), how="cross")
+    return grid.with_columns(pl.Series(value, values.ravel()))
+
+
+def of_persons(census: Census | None = None) -> dict[str, pl.DataFrame]:
+    """Return the margins of persons as tables for :func:`citylab.stats.raking.rake` and ``comparison``.
+
+    Parameters
+    ----------
+    census
+        Margins of your own, from :func:`read`.
+
+    Returns
+    -------
+    dict
+        By name, a table of categories and ``population_persons``.
+
+    Examples
+    --------
+    >>> {name: table.height for name, table in of_persons().items()}  # doctest: +NORMALIZE_WHITESPACE
+    {'district_sex_age': 608, 'district_sex_schooling': 256, 'district_registration': 32,
+     'district_household_kind': 32}
+    """
+    c = read() if census is None else census
+    count = "population_persons"
+    residents = c.residents
+    return {
+        "district_sex_age": _long(
+            ["adcode", "sex", "age_group"], [c.adcodes, list(SEXES), c.age_groups], c.ages, count
+        ),
+        "district_sex_schooling": _long(
+            ["adcode", "sex", "schooling"], [c.adcodes, list(SEXES), list(SCHOOLING)], c.schooling, count
+        ),
+        "district_registration": _long(["adcode", "is_migrant"], [c.adcodes, [False, True]], c.migrants, count),
+        "district_household_kind": _long(
+            ["adcode", "is_collective"], [c.adcodes, [False, True]],
+            np.column_stack([c.members, residents - c.members]), count,
+        ),
+    }  # fmt: skip
+
+
+def of_households(census: Census | None = None) -> dict[str, pl.DataFrame]:
+    """Return the margins of family households; the last, :data:`HELD_OUT`, is fitted by nothing.
+
+    Parameters
+    ----------
+    census
+        Margins of your own, from :func:`read`.
+
+    Returns
+    -------
+    dict
+        By name, a table of categories and ``household_count``. ``is_alone``: one person; ``elders``: members of 65 and
+        over, 3 stands for more.
+
+    Examples
+    --------
+    >>> of_households()["district_alone"].filter(adcode="110101")["household_count"].to_list()
+    [201980.0, 83563.0]
+    """
+    c = read() if census is None else census
+    count = "household_count"
+    few = c.households - c.elders.sum(axis=1)
+    return {
+        "district_alone": _long(
+            ["adcode", "is_alone"], [c.adcodes, [False, True]],
+            np.column_stack([c.households - c.alone, c.alone]), count,
+        ),
+        "district_car": _long(
+            ["adcode", "has_car"], [c.adcodes, [False, True]],
+            np.column_stack([1 - c.car_share, c.car_share]) * c.households[:, None], count,
+        ),
+        HELD_OUT: _long(["adcode", "elders"], [c.adcodes, [0, 1, 2, 3]], np.column_stack([few, c.elders]), count),
+    }  # fmt: skip
