@@ -39,6 +39,7 @@ PARTS = (
     "space_access",
     "segregation",
     "sensitivity",
+    "simulate",
     "workers",
 )
 

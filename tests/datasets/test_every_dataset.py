@@ -95,10 +95,11 @@ def test_no_file_is_a_copy_of_a_publishers_file(mirror: Path):
             assert all(other.read_bytes() != own for other in sizes.get(len(own), [])), path.name
 
 
-def test_every_folder_is_a_data_set_or_holds_codes_methodologies_or_templates():
+def test_every_folder_is_a_data_set_or_holds_codes_methodologies_scenarios_or_templates():
     assert {p.name for p in settings.datasets_dir().iterdir() if p.is_dir()} == {
         *ALL,
         "codes",
         "methodologies",
+        "scenarios",
         "templates",
     }

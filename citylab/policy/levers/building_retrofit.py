@@ -1,0 +1,47 @@
+"""Insulation, windows and controls of existing homes and public buildings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from citylab.policy.levers.base import Draw, Lever, annuity
+
+if TYPE_CHECKING:
+    from citylab.policy.state import State
+
+
+def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
+    """Retrofit the buildings that take the share ``value`` of heat; warmer rooms take back some of the saving.
+
+    Capital is an annuity over the life of the measures. The public purse grants a share of it in the year of building:
+    to households for homes, to firms for offices and public buildings.
+    """
+    saved = value * draw["saving_share"] * (1 - draw["rebound_share"])
+    yearly = annuity(draw["discount_rate"], draw["life_years"])
+    built = max(value - state.previous_value, 0.0)
+    for name, owner in (("heat_gj", "household"), ("public_heat_gj", "firm")):
+        before = state[name]
+        capital = before / draw["heat_gj_m2"] * draw["cost_cny_m2"]
+        state.spend(value * capital * yearly - before * saved * state["heat_cny_gj"], owner)
+        state.transfer(built * capital * draw["public_share"], "budget", owner)
+        state[name] = before * (1 - saved)
+
+
+LEVER = Lever(
+    id="building_retrofit",
+    title_zh="既有建筑节能改造",
+    title_en="Retrofit of existing buildings",
+    unit="share",
+    low=0.0,
+    high=1.0,
+    step=0.01,
+    default=0.0,
+    stage="efficiency",
+    touches=("heat_gj", "public_heat_gj", "household_cny", "firm_cny", "budget_cny", "resource_cny"),
+    first_date=dt.date(2026, 1, 1),
+    apply=apply,
+    note_zh="改造面积按用热占比计；设热费随用热量变化，按面积收费的住户要在分户计量后才能少付。",
+    note_en="Share of buildings by their heat. Bills are taken to follow the heat used; homes that pay by floor "
+    "area save only once they are metered.",
+)

@@ -1,0 +1,54 @@
+"""Days of the working week on which a car may not be driven, by the last digit of its plate (尾号限行)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from citylab.policy.levers.base import Draw, Lever
+from citylab.policy.travel import TOUCHES, drive, ride_instead
+
+if TYPE_CHECKING:
+    from citylab.policy.state import State
+
+WORKING_DAYS = 5.0
+"""Days of the week on which a plate can be restricted."""
+
+
+def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
+    """Restrict each car on ``value`` working days a week instead of one.
+
+    A day takes its published effect off the kilometres, never more than a working day's own share of the week. The
+    effect fades as people shift trips to other days or buy a second car, down to the part that lasts. Two versions of
+    the same study are rival models. Who does without the car loses comfort and time.
+    """
+    day = np.minimum(draw["effect_share"], draw["weekday_share"] / WORKING_DAYS)
+    lasting = draw["lasting_share"]
+    now = lasting + (1 - lasting) * np.exp(-years_in_force / draw["fade_years"])
+    saved = state["car_km"] * ((value - 1) * day * now)
+    drive(state, -saved)
+    ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"], taken_back=value < 1)
+    state.spend(saved * draw["hardship_cny_km"], "household")
+
+
+LEVER = Lever(
+    id="driving_restriction",
+    title_zh="机动车尾号限行",
+    title_en="Driving restriction by plate",
+    unit="day/week",
+    low=0.0,
+    high=2.5,
+    step=0.5,
+    default=1.0,
+    stage="demand",
+    touches=TOUCHES,
+    first_date=dt.date(2026, 1, 1),
+    apply=apply,
+    note_zh="每车每周限行的工作日数，现行为 1 天，单双号为 2.5 天；研究测的是污染，这里当作里程，偏高；"
+    "电动车豁免未计。",
+    note_en="Working days a week on which a car is restricted: one today, 2.5 with odd and even days. The studies"
+    " measured pollution, taken here for kilometres, which is generous; that electric cars are exempt is "
+    "left out.",
+)

@@ -1,0 +1,237 @@
+"""The reference of Beijing from 2026 to 2035: what goes on without new policies, and how unsure that is.
+
+Levels, trends and the share of each group stand in declared tables (``reference_path``, ``reference_people``,
+``reference_rules``, ``source_receptor``); most of them are marked assumptions. Give your own tables to replace them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from citylab import tables
+from citylab.errors import RangeError, SchemaError, suggest
+from citylab.frames import need_columns
+from citylab.policy.state import NAMES, SECTORS, Array
+from citylab.stats.draws import draws, quantiles, uniforms
+
+GRID_VARIANTS = ("average", "marginal")
+"""Rival models of what a changed kWh emits: the average of the grid, or a fossil plant at its margin."""
+
+RATES = {
+    "online_persons": "online_share",
+    "smartphone_persons": "smartphone_share",
+    "covered_persons": "covered_share",
+    "service_persons": "service_share",
+}
+"""Counts of persons whose remainder shrinks by a yearly rate of the path."""
+
+PATHS = ("ratio", "add", "complement")
+"""How a level goes on: see the head of ``reference_path``."""
+
+PM25 = "pm25_ugm3"
+GRID_STREAM = "reference.grid_variant"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference path, its uncertainty and the constants of a run.
+
+    Attributes
+    ----------
+    path
+        One row a quantity: ``name, value, low, high, growth, growth_sd, walk_sd, rule, unit, source, edition, mark``;
+        see ``datasets/codes/reference_path.csv``.
+    people
+        How amounts are shared among persons: ``amount, attribute, level, weight, source, mark``.
+    rules
+        ``rule, value, ...``.
+    receptor
+        Screening coefficients of PM2.5: ``part, low, central, high, ...``.
+
+    Examples
+    --------
+    >>> reference = Reference.load()
+    >>> reference.years[0], reference.years[-1]
+    (2026, 2035)
+    """
+
+    path: pl.DataFrame = field(repr=False)
+    people: pl.DataFrame = field(repr=False)
+    rules: pl.DataFrame = field(repr=False)
+    receptor: pl.DataFrame = field(repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        path: pl.DataFrame | None = None,
+        people: pl.DataFrame | None = None,
+        rules: pl.DataFrame | None = None,
+        receptor: pl.DataFrame | None = None,
+    ) -> Reference:
+        """Return the declared reference, with a user's own tables in place of any of its four.
+
+        Raises
+        ------
+        SchemaError
+            A table lacks a column or a row.
+        RangeError
+            A level is not within its bounds.
+        """
+        if path is None and people is None and rules is None and receptor is None:
+            return _declared()
+        return cls(
+            tables.read("reference_path") if path is None else path,
+            tables.read("reference_people") if people is None else people,
+            tables.read("reference_rules") if rules is None else rules,
+            tables.read("source_receptor") if receptor is None else receptor,
+        )
+
+    def __post_init__(self) -> None:
+        numbers = ("value", "low", "high", "growth", "growth_sd", "walk_sd")
+        need_columns(self.path.lazy(), ("name", *numbers, "rule"), what="Reference.path")
+        need_columns(self.people.lazy(), ("amount", "attribute", "level", "weight"), what="Reference.people")
+        need_columns(self.rules.lazy(), ("rule", "value"), what="Reference.rules")
+        need_columns(self.receptor.lazy(), ("part", "low", "central", "high"), what="Reference.receptor")
+        known = {*NAMES, *RATES.values(), PM25}
+        for row in self.path.iter_rows(named=True):
+            if row["name"] not in known:
+                raise suggest(row["name"], known, what="quantity of reference_path", see="policy_state.csv")
+            if row["rule"] not in PATHS:
+                raise suggest(row["rule"], PATHS, what="rule of reference_path", see="the head of the table")
+            if not row["low"] <= row["value"] <= row["high"] or row["growth_sd"] < 0 or row["walk_sd"] < 0:
+                raise RangeError(
+                    f"{row['name']!r} of reference_path has level {row['value']} outside {row['low']} to "
+                    f"{row['high']}, or a standard deviation below 0. Mend the row."
+                )
+        needed = [n for n, side in NAMES.items() if side in ("city", "factor", "people") and n not in RATES]
+        missing = [n for n in [*needed, *RATES.values(), PM25] if n not in self.rows]
+        if missing:
+            raise SchemaError(f"reference_path lacks rows for {', '.join(missing)}. Take them from the declared table.")
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """Rows of :attr:`path` by name."""
+        return {row["name"]: row for row in self.path.iter_rows(named=True)}
+
+    @cached_property
+    def constants(self) -> Mapping[str, float]:
+        """Values of :attr:`rules` by name."""
+        return dict(zip(self.rules["rule"], self.rules["value"].cast(pl.Float64), strict=True))
+
+    def rule(self, name: str) -> float:
+        """Return a constant of :attr:`rules`."""
+        if name not in self.constants:
+            raise suggest(name, self.constants, what="rule", see="datasets/codes/reference_rules.csv")
+        return self.constants[name]
+
+    @cached_property
+    def years(self) -> tuple[int, ...]:
+        """Years of a run."""
+        return tuple(range(int(self.rule("first_year")), int(self.rule("last_year")) + 1))
+
+    def level(self, name: str, year: int) -> float:
+        """Return the central value of a quantity in a year, in its unit.
+
+        Examples
+        --------
+        >>> Reference.load().level("grid_kgco2_kwh", 2025)
+        0.52
+        """
+        row = self.rows[name]
+        t = year - int(self.rule("base_year"))
+        if row["rule"] == "add":
+            return float(row["value"] + row["growth"] * t)
+        if row["rule"] == "complement":
+            return float(1 - (1 - row["value"]) * (1 - row["growth"]) ** t)
+        return float(row["value"] * (1 + row["growth"]) ** t)
+
+    def factors(self, seed: int, start: int, stop: int) -> Mapping[str, Array]:
+        """Return by how much draws differ from the central path.
+
+        Parameters
+        ----------
+        seed, start, stop
+            See :func:`citylab.stats.draws.uniforms`.
+
+        Returns
+        -------
+        Mapping
+            Name to array of shape (draws, years): value of the draw over the central value. The level is triangular,
+            the true growth normal about the central one, and a random walk adds up yearly; all three are relative.
+            Shares stay at or below 1. Names without uncertainty are left out.
+        """
+        base = int(self.rule("base_year"))
+        t = np.array([year - base for year in self.years], dtype=float)
+        found: dict[str, Array] = {}
+        for name, row in self.rows.items():
+            if not (row["low"] < row["high"] or row["growth_sd"] or row["walk_sd"]):
+                continue
+            stream = f"reference.{name}"
+            ratio = np.ones((stop - start, t.size))
+            if row["low"] < row["high"] and row["value"]:
+                u = uniforms(seed, f"{stream}.level", start, stop)
+                drawn = quantiles(u, "triangular", low=row["low"], central=row["value"], high=row["high"], name=name)
+                ratio *= drawn[:, None] / row["value"]
+            log = np.zeros_like(ratio)
+            if row["growth_sd"]:
+                z = draws(
+                    seed, f"{stream}.growth", start, stop, distribution="normal", central=0.0, sd=row["growth_sd"]
+                )
+                log += z[:, None] * t
+            if row["walk_sd"]:
+                steps = draws(
+                    seed, f"{stream}.walk", start, stop, distribution="normal", central=0.0, sd=row["walk_sd"],
+                    width=int(t[-1]),
+                )  # fmt: skip
+                log += np.cumsum(steps, axis=1)[:, -t.size :]
+            ratio *= np.exp(log)
+            if name.endswith("_share"):
+                ceiling = np.array([1 / self.level(name, year) for year in self.years])
+                ratio = np.minimum(ratio, ceiling)
+            found[name] = ratio
+        return found
+
+    def screening(self, seed: int, start: int, stop: int) -> tuple[Array, Array]:
+        """Return draws of the PM2.5 coefficients.
+
+        Returns
+        -------
+        tuple
+            local x slope, shape (draws, 1); and the share of each sector of
+            :data:`citylab.policy.state.SECTORS`, shape (draws, sectors), scaled down where they sum to more than 1.
+        """
+        drawn = {}
+        for row in self.receptor.iter_rows(named=True):
+            u = uniforms(seed, f"source_receptor.{row['part']}", start, stop)
+            drawn[row["part"]] = quantiles(
+                u, "triangular", low=row["low"], central=row["central"], high=row["high"], name=row["part"]
+            )
+        return self._coefficients(drawn, stop - start)
+
+    def screening_central(self) -> tuple[Array, Array]:
+        """Return the central PM2.5 coefficients, shapes (1, 1) and (1, sectors)."""
+        rows = self.receptor.iter_rows(named=True)
+        return self._coefficients({row["part"]: np.array([row["central"]]) for row in rows}, 1)
+
+    @staticmethod
+    def _coefficients(drawn: Mapping[str, Array], n: int) -> tuple[Array, Array]:
+        shares = np.stack([drawn.get(sector, np.zeros(n)) for sector in SECTORS], axis=1)
+        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
+        return (drawn["local"] * drawn["slope"])[:, None], shares
+
+
+@cache
+def _declared() -> Reference:
+    return Reference(
+        tables.read("reference_path"),
+        tables.read("reference_people"),
+        tables.read("reference_rules"),
+        tables.read("source_receptor"),
+    )

@@ -1,0 +1,771 @@
+"""Reference and scenario on common random numbers: tonnes, air, money and access, with intervals, and who gains.
+
+Both run on the same draws of the same uncertain reference and the same priors, so that what they share cancels. The
+uncertainty of a difference has three parts: sampling (which households are in the sample), parameter (priors and the
+reference's level and drift) and model (rival models, such as the grid's average against its margin).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from citylab import scale
+from citylab.errors import RangeError, SchemaError, suggest
+from citylab.frames import lazily
+from citylab.policy.factored import Factored
+from citylab.policy.levers import Lever, levers
+from citylab.policy.levers.base import Prior, central_of, draw_of, variants_of
+from citylab.policy.reference import GRID_STREAM, GRID_VARIANTS, PM25, RATES, Reference
+from citylab.policy.scenario import Scenario
+from citylab.policy.state import SECTORS, Array, State, electricity, emissions, fuels
+from citylab.policy.world import World
+from citylab.stats.draws import uniforms
+from citylab.vocabulary import say
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from threadpoolctl import ThreadpoolController
+
+MONEY = ("household_cny", "budget_cny", "firm_cny", "resource_cny")
+ACCESS = tuple(RATES)
+"""Counts of persons that say who is connected."""
+OUTCOMES = ("household_cny_person", "gaining_share", "losing_share", "online_share", "covered_share", "service_share")
+"""What :meth:`Result.by_group` tells of each group."""
+MIN_DRAWS = 2
+"""Fewest draws of which a spread can be told."""
+BLOCK = 64
+"""Draws that are run together."""
+_GROUP_ACCESS = ("online_persons", "covered_persons", "service_persons")
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A lever of a scenario with its yearly values."""
+
+    lever: Lever
+    priors: tuple[Prior, ...]
+    values: tuple[float, ...]
+    first: int
+
+    def apply(self, state: State, k: int, draw: Mapping[str, Array]) -> None:
+        """Let the lever act on the state of year ``k``."""
+        if k < self.first:
+            return
+        state.previous_value = self.values[k - 1] if k else float(self.lever.default)
+        state.history = self.values[self.first : k + 1]
+        self.lever.apply(state, self.values[k], draw, float(k - self.first))
+
+
+def _moves(
+    scenario: Scenario, years: Sequence[int], priors: Mapping[str, Sequence[Prior]] | None = None
+) -> tuple[_Move, ...]:
+    """Return the levers that a scenario moves within the years, in the order in which they act."""
+    for change in scenario.changes:
+        if change.start.year > years[-1]:
+            raise RangeError(
+                f"The change of {change.lever!r} starts on {change.start}, after the reference ends in {years[-1]}. "
+                "Let it start earlier, leave it out, or give a reference whose rule last_year is later."
+            )
+    found = []
+    for name in scenario.levers():
+        one = levers()[name]
+        values = scenario.values(name, years)
+        moved = [k for k, value in enumerate(values) if value != one.default]
+        if moved:
+            own = one.priors if priors is None or name not in priors else tuple(priors[name])
+            found.append(_Move(one, own, values, moved[0]))
+    return tuple(found)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return the hold on threads of matrix products: the order of a sum must not hang on their number."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that a block of draws needs; it travels to workers."""
+
+    world: World
+    moves: tuple[_Move, ...]
+    seed: int
+
+    def __call__(self, start: int, stop: int) -> dict[str, Array]:
+        """Return the outputs of draws ``start`` to ``stop``."""
+        with _blas().limit(limits=1):
+            return self._block(start, stop)
+
+    def _block(self, start: int, stop: int) -> dict[str, Array]:
+        reference = self.world.reference
+        factors = reference.factors(self.seed, start, stop)
+        marginal: Array = np.greater_equal(uniforms(self.seed, GRID_STREAM, start, stop) * len(GRID_VARIANTS), 1)
+        drawn = [draw_of(m.priors, self.seed, start, stop) for m in self.moves]
+        variants = [np.asarray(marginal, dtype=float)]
+        for move, (_, which) in zip(self.moves, drawn, strict=True):
+            others = range(1, len(variants_of(move.priors)))
+            variants += [(which == i).astype(float) for i in others]
+        outputs = _years(
+            self.world,
+            self.moves,
+            [values for values, _ in drawn],
+            screening=reference.screening(self.seed, start, stop),
+            pm25=factors.get(PM25),
+            options={"factors": {n: f for n, f in factors.items() if n != PM25}, "marginal": marginal},
+            draws=stop - start,
+        )
+        return {**outputs, "variants": np.stack(variants, axis=1)}
+
+    def replicates(self) -> dict[str, Array]:
+        """Return the outputs of the central draw under replicate weights."""
+        with _blas().limit(limits=1):
+            return self._replicates()
+
+    def _replicates(self) -> dict[str, Array]:
+        return _years(
+            self.world,
+            self.moves,
+            [central_of(m.priors) for m in self.moves],
+            screening=self.world.reference.screening_central(),
+            pm25=None,
+            options={"replicate_seed": self.seed},
+            draws=int(self.world.reference.rule("replicates")),
+        )
+
+
+def _years(
+    world: World,
+    moves: Sequence[_Move],
+    drawn: Sequence[Mapping[str, Array]],
+    *,
+    screening: tuple[Array, Array],
+    pm25: Array | None,
+    options: Mapping[str, Any],
+    draws: int,
+) -> dict[str, Array]:
+    """Run all years, and put yearly arrays together: (draws, years, ...), groups (draws, groups)."""
+    years = world.reference.years
+
+    def one(k: int) -> dict[str, Any]:
+        year = years[k]
+        before = world.state(year, draws=draws, **options)
+        kwh, burnt = electricity(before), fuels(before)
+        co2 = emissions(before, kwh=kwh, burnt=burnt)
+        after = world.state(year, draws=draws, **options)
+        for move, values in zip(moves, drawn, strict=True):
+            move.apply(after, k, values)
+        burnt_after = fuels(after)
+        co2_after = emissions(after, kwh, burnt=burnt_after)
+        level = world.reference.level(PM25, year) * (1.0 if pm25 is None else pm25[:, k : k + 1])
+        fall = np.zeros((draws, 1))
+        slope, shares = screening
+        for i, sector in enumerate(SECTORS):
+            if sector in burnt:
+                relative = np.divide(
+                    burnt_after[sector] - burnt[sector],
+                    burnt[sector],
+                    out=np.zeros(np.broadcast_shapes(burnt_after[sector].shape, burnt[sector].shape)),
+                    where=burnt[sector] > 0,
+                )
+                fall = fall + shares[:, i : i + 1] * relative
+        found: dict[str, Any] = {
+            "co2": _wide([co2[s] for s in SECTORS], draws),
+            "co2_after": _wide([co2_after[s] for s in SECTORS], draws),
+            "pm25": _wide([np.asarray(level).reshape(-1, 1)], draws),
+            "pm25_after": _wide([level * (1 + slope * fall)], draws),
+            "access": _wide([before.total(n) for n in ACCESS], draws),
+            "access_after": _wide([after.total(n) for n in ACCESS], draws),
+            "money": _wide([after.total(n) for n in MONEY], draws),
+            "household": after["household_cny"] if after.touched_household else None,
+        }
+        if k == len(years) - 1:
+            for name in _GROUP_ACCESS:
+                changed = name in after.changed
+                found[name] = after[name] - before[name] if changed else None
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yearly = list(pool.map(one, range(len(years))))
+    arrays = {
+        name: np.stack([y[name] for y in yearly], axis=1)
+        for name in ("co2", "co2_after", "pm25", "pm25_after", "access", "access_after", "money")
+    }
+    household: Array | None = None
+    for y in yearly:
+        if y["household"] is not None:
+            household = y["household"] if household is None else household + y["household"]
+    if household is not None:
+        household = household / len(years)
+    arrays["group"] = _by_group(world, household, yearly[-1], options, draws)
+    return arrays
+
+
+def _wide(columns: Sequence[Array], draws: int) -> Array:
+    """Return columns side by side, one row a draw."""
+    return np.concatenate([np.broadcast_to(c, (draws, 1)) for c in columns], axis=1)
+
+
+def _by_group(world: World, household: Any, last: Mapping[str, Any], options: Mapping[str, Any], draws: int) -> Array:
+    """Return :data:`OUTCOMES` by group, shape (draws, groups, outcomes)."""
+    state = world.state(world.reference.years[-1], draws=draws, **options)
+    persons = world.people(world.reference.years[-1])["persons"]
+    total = world.setting(options.get("replicate_seed")).space.by_group
+    inside = total(state["persons"])
+    shape = (draws, world.groups.height)
+    zero = np.zeros(shape)
+    found = []
+    if household is None:
+        found += [zero, zero, zero]
+    else:
+        found.append(total(household) / inside)
+        # Replicates differ in weights; who gains in a cell is the same in all of them but for the scaling to totals
+        alike = "replicate_seed" in options and isinstance(household, Factored)
+        change = np.asarray(household.middle() if alike else household)
+        floor = world.reference.rule("min_change_cny") * persons
+        found.append(total((change > floor) * persons) / inside)
+        found.append(total((change < -floor) * persons) / inside)
+    for name in _GROUP_ACCESS:
+        found.append(zero if last[name] is None else total(last[name]) / inside)
+    return np.stack([np.broadcast_to(f, shape) for f in found], axis=2)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a scenario changes against the reference.
+
+    Attributes
+    ----------
+    scenario
+        What was run.
+    draws, seed
+        Number of draws, and the seed.
+    interval
+        Nominal coverage of the intervals.
+    sample_persons, is_synthetic
+        Of the world.
+    years, base_year
+        Years of the run, and the year whose levels the reference starts from.
+    assumptions
+        What every run takes for granted.
+
+    Notes
+    -----
+    Values are means over draws. An interval holds the middle ``interval`` of draws, each with the deviation of one
+    replicate of the sample; where draws are so skewed that it would leave out the mean, it is widened to it. ``sd``
+    squared is the sum of the squares of ``sd_sampling``, ``sd_parameter`` and
+    ``sd_model``: variance over replicates at the central draw, and variance over draws split into what the rival models
+    explain (least squares on their indicators, adjusted for degrees of freedom) and the rest. The interaction of sample
+    and parameters is left out.
+    """
+
+    scenario: Scenario
+    draws: int
+    seed: int
+    interval: float
+    sample_persons: int
+    is_synthetic: bool
+    years: tuple[int, ...]
+    base_year: int
+    assumptions: tuple[str, ...] = field(repr=False)
+    _drawn: Mapping[str, Array] = field(repr=False)
+    _replicates: Mapping[str, Array] = field(repr=False)
+    _groups: pl.DataFrame = field(repr=False)
+
+    @cached_property
+    def _quantities(self) -> list[tuple[str, str, str]]:
+        """Name, sector and unit of each column of the yearly arrays."""
+        return [
+            *(("co2_t", sector, "t") for sector in (*SECTORS, TOTAL)),
+            (PM25, TOTAL, "µg/m³"),
+            *((name, TOTAL, "person") for name in ACCESS),
+            *((name, TOTAL, "CNY") for name in MONEY),
+        ]
+
+    @staticmethod
+    def _columns(outputs: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return reference and scenario of all yearly quantities, shape (draws, years, quantities)."""
+        sides = []
+        for end in ("", "_after"):
+            co2 = outputs[f"co2{end}"]
+            money = outputs["money"] if end else np.zeros_like(outputs["money"])
+            city = co2.sum(axis=2, keepdims=True)
+            sides.append(np.concatenate([co2, city, outputs[f"pm25{end}"], outputs[f"access{end}"], money], axis=2))
+        return sides[0], sides[1]
+
+    @cached_property
+    def _yearly(self) -> tuple[Array, Array, Array]:
+        """Reference and difference over draws, and difference over replicates."""
+        before, after = self._columns(self._drawn)
+        first, second = self._columns(self._replicates)
+        return before, after - before, second - first
+
+    def _spread(self, drawn: Array, replicates: Array) -> dict[str, Array]:
+        """Return what is told of differences: (draws, n) and (replicates, n) give arrays of n."""
+        mean = drawn.mean(axis=0)
+        sampled = replicates - replicates.mean(axis=0)
+        picked = np.arange(self.draws) % replicates.shape[0]
+        tail = (1 - self.interval) / 2
+        lower, upper = np.quantile(drawn + sampled[picked], [tail, 1 - tail], axis=0)
+        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
+        over = drawn.var(axis=0, ddof=1)
+        model = np.minimum(_explained(drawn, self._drawn["variants"]), over)
+        sampling = replicates.var(axis=0, ddof=1)
+        return {
+            "difference": mean,
+            "lower": lower,
+            "upper": upper,
+            "sd": np.sqrt(sampling + over),
+            "sd_sampling": np.sqrt(sampling),
+            "sd_parameter": np.sqrt(over - model),
+            "sd_model": np.sqrt(model),
+        }
+
+    def _frame(self, keys: Mapping[str, Any], before: Array, drawn: Array, replicates: Array) -> pl.DataFrame:
+        told = self._spread(drawn, replicates)
+        tail = (1 - self.interval) / 2
+        low, high = np.quantile(before, [tail, 1 - tail], axis=0)
+        middle = before.mean(axis=0)
+        return pl.DataFrame(
+            {
+                **keys,
+                "reference": middle,
+                "reference_lower": low,
+                "reference_upper": high,
+                "scenario": middle + told["difference"],
+                **told,
+            }
+        )
+
+    def yearly(self) -> pl.DataFrame:
+        """Return every quantity in every year.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row a year, quantity and sector: ``year, quantity, sector, unit, reference, reference_lower,
+            reference_upper, scenario, difference, lower, upper, sd, sd_sampling, sd_parameter, sd_model,
+            is_synthetic``.
+            Quantities: ``co2_t`` by sector and in ``total`` (t/year), ``pm25_ugm3`` (mean of the residents),
+            persons online, with a smartphone, covered, using services (persons), and money (CNY/year, + is a gain; of
+            ``resource_cny`` + is used up). Money is against the reference, whose own is not counted: its columns are 0.
+        """
+        before, drawn, replicates = self._yearly
+        names = self._quantities
+        keys = {
+            "year": np.repeat(np.array(self.years), len(names)),
+            "quantity": [q for _ in self.years for q, _, _ in names],
+            "sector": [s for _ in self.years for _, s, _ in names],
+            "unit": [u for _ in self.years for _, _, u in names],
+        }
+        return self._frame(keys, *(_flat(a) for a in (before, drawn, replicates))).with_columns(
+            is_synthetic=pl.lit(self.is_synthetic)
+        )
+
+    @property
+    def _keys(self) -> dict[str, list[str]]:
+        """Columns that name the quantities over all years."""
+        names = self._quantities
+        return {
+            "quantity": [q for q, _, _ in names],
+            "sector": [s for _, s, _ in names],
+            "unit": [u for _, _, u in names],
+            "over": ["mean" if q == PM25 else "last" if q in ACCESS else "sum" for q, _, _ in names],
+        }
+
+    def _over_years(self, array: Array) -> Array:
+        """Return sums of tonnes and money, the mean of PM2.5 and the last year's persons."""
+        columns = []
+        for i, (quantity, _, _) in enumerate(self._quantities):
+            values = array[:, :, i]
+            if quantity == PM25:
+                columns.append(values.mean(axis=1))
+            elif quantity in ACCESS:
+                columns.append(values[:, -1])
+            else:
+                columns.append(values.sum(axis=1))
+        return np.stack(columns, axis=1)
+
+    def totals(self) -> pl.DataFrame:
+        """Return every quantity over all years: tonnes and money summed, PM2.5 averaged, persons in the last year.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns of :meth:`yearly` without ``year``, and ``over`` (``sum``, ``mean`` or ``last``).
+        """
+        return self._frame(self._keys, *(self._over_years(a) for a in self._yearly)).with_columns(
+            is_synthetic=pl.lit(self.is_synthetic)
+        )
+
+    def minus(self, other: Result) -> pl.DataFrame:
+        """Return what this scenario has more than another, on the same draws.
+
+        Parameters
+        ----------
+        other
+            Result of another scenario of the same world, draws and seed.
+
+        Returns
+        -------
+        polars.DataFrame
+            Columns of :meth:`totals`; ``reference`` and ``scenario`` are those of the other and of this scenario.
+
+        Raises
+        ------
+        RangeError
+            The two were not run on the same draws, years or persons.
+        """
+        for name in ("draws", "seed", "years", "sample_persons"):
+            if getattr(self, name) != getattr(other, name):
+                raise RangeError(
+                    f"{name} is {getattr(self, name)} here and {getattr(other, name)} there; run both alike to compare "
+                    "them."
+                )
+        (before, ours, sampled), (_, theirs, sampled_there) = self._yearly, other._yearly
+        arrays = (before + theirs, ours - theirs, sampled - sampled_there)
+        return self._frame(self._keys, *(self._over_years(a) for a in arrays)).with_columns(
+            is_synthetic=pl.lit(self.is_synthetic)
+        )
+
+    def by_group(self, group: str = "income_decile") -> pl.DataFrame:
+        """Return winners and losers.
+
+        Parameters
+        ----------
+        group
+            ``income_decile``, ``age_band`` (0 under 18, 1 of 18-59, 2 of 60 and over), ``adcode`` (district),
+            ``has_smartphone``, or ``all``.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row a level and outcome: ``group, level, persons, outcome, unit, difference, lower, upper, sd,
+            sd_sampling, sd_parameter, sd_model, is_synthetic``. Outcomes: ``household_cny_person`` (mean change of
+            money a person and year), ``gaining_share`` and ``losing_share`` (persons of cells whose mean change is
+            beyond the rule ``min_change_cny``), and the change of the shares of persons online, covered and using
+            services in the last year.
+
+        Raises
+        ------
+        UnknownNameError
+            No such grouping.
+        """
+        known = self._groups["group"].unique(maintain_order=True).to_list()
+        if group not in known:
+            raise suggest(group, known, what="grouping", see="citylab.policy.world.GROUPS")
+        at = np.flatnonzero((self._groups["group"] == group).to_numpy())
+        levels, persons = self._groups["level"].to_list(), self._groups["persons"].to_list()
+        drawn, replicates = (_flat(o["group"][:, at, :]) for o in (self._drawn, self._replicates))
+        keys = {
+            "group": [group] * (len(at) * len(OUTCOMES)),
+            "level": [levels[i] for i in at for _ in OUTCOMES],
+            "persons": [persons[i] for i in at for _ in OUTCOMES],
+            "outcome": [o for _ in at for o in OUTCOMES],
+            "unit": ["CNY/person/year" if o == OUTCOMES[0] else "1" for _ in at for o in OUTCOMES],
+        }
+        told = self._spread(drawn, replicates)
+        # A share of persons is none below 0 or above 1, though a draw and a replicate together may be
+        bounded = np.array([o in ("gaining_share", "losing_share") for _ in at for o in OUTCOMES])
+        for side in ("lower", "upper"):
+            told[side] = np.where(bounded, np.clip(told[side], 0.0, 1.0), told[side])
+        return pl.DataFrame({**keys, **told, "is_synthetic": self.is_synthetic})
+
+    def per_tonne(self) -> pl.DataFrame:
+        """Return what a tonne saved costs, over all years and undiscounted.
+
+        Returns
+        -------
+        polars.DataFrame
+            Two rows, ``cost`` = ``resource`` (goods and labour used up beyond the reference, with capital spread over
+            its life) and ``budget`` (public money): ``cny_t, lower, upper, tonnes, reason``. Where the interval of the
+            tonnes covers 0 the three are null, and ``reason`` says so: a ratio to what may be nothing means nothing.
+        """
+        at = {(q, s): i for i, (q, s, _) in enumerate(self._quantities)}
+        drawn, replicates = (self._over_years(a) for a in self._yearly[1:])
+        saved = at["co2_t", TOTAL]
+        told = self._spread(drawn[:, [saved]], replicates[:, [saved]])
+        low, high = -told["upper"][0], -told["lower"][0]
+        picked = np.arange(self.draws) % replicates.shape[0]
+        joint = drawn + (replicates - replicates.mean(axis=0))[picked]
+        tail = (1 - self.interval) / 2
+        rows = []
+        for cost, name, sign in (("resource", "resource_cny", 1.0), ("budget", "budget_cny", -1.0)):
+            row: dict[str, Any] = {"cost": cost, "tonnes": -float(told["difference"][0]), "reason": None}
+            if low <= 0:
+                row |= {"cny_t": None, "lower": None, "upper": None}
+                row["reason"] = "no_tonnes" if low == high == 0 else "covers_zero" if high >= 0 else "emissions_rise"
+            else:
+                i = at[name, TOTAL]
+                ratio = sign * joint[:, i] / -joint[:, saved]
+                lower, upper = np.quantile(ratio, [tail, 1 - tail])
+                row["cny_t"] = sign * float(drawn[:, i].mean()) / row["tonnes"]
+                row |= {"lower": float(lower), "upper": float(upper)}
+            rows.append(row)
+        schema = {"cost": pl.String, "cny_t": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+        return pl.DataFrame(rows, schema={**schema, "tonnes": pl.Float64, "reason": pl.String})
+
+    def budget_share(self, budget_cny: float) -> float:
+        """Return the share of draws in which the public money spent over all years is within ``budget_cny`` [CNY]."""
+        spent = -self._drawn["money"][:, :, MONEY.index("budget_cny")].sum(axis=1)
+        return float((spent <= budget_cny).mean())
+
+    def tidy(self) -> pl.DataFrame:
+        """Return :meth:`totals`."""
+        return self.totals()
+
+    def _repr_html_(self) -> str:
+        head = f"{self.scenario.name_zh} / {self.scenario.name_en}: {self.draws} draws, seed {self.seed}, "
+        head += f"{self.sample_persons:,} persons, reference of {self.base_year}"
+        synthetic = f" · {say('synthetic')}" if self.is_synthetic else ""
+        return f"<p>{head}{synthetic}</p>{self.totals()._repr_html_()}"
+
+
+TOTAL = "total"
+"""Sector that stands for all."""
+
+
+def _flat(array: Array) -> Array:
+    """Return (draws, a, b) as (draws, a x b)."""
+    return array.reshape(array.shape[0], -1)
+
+
+def _explained(drawn: Array, variants: Array) -> Array:
+    """Return the variance over draws that indicators of rival models explain, adjusted for degrees of freedom."""
+    n = drawn.shape[0]
+    centred = drawn - drawn.mean(axis=0)
+    inside = variants - variants.mean(axis=0)
+    inside = inside[:, inside.any(axis=0)]
+    if not inside.shape[1] or n <= inside.shape[1] + 1:
+        return np.zeros(drawn.shape[1])
+    fitted = inside @ np.linalg.lstsq(inside, centred, rcond=None)[0]
+    left = ((centred - fitted) ** 2).sum(axis=0) / (n - 1 - inside.shape[1])
+    return np.maximum((centred**2).sum(axis=0) / (n - 1) - left, 0.0)
+
+
+def simulate(
+    world: World,
+    scenario: Scenario,
+    *,
+    reference: Reference | None = None,
+    priors: Mapping[str, Sequence[Prior]] | None = None,
+    draws: int = 200,
+    seed: int = 0,
+    client: Client | None = None,
+) -> Result:
+    """Run the reference and a scenario on the same draws, and return their differences.
+
+    Parameters
+    ----------
+    world
+        The city's people, from :meth:`citylab.policy.world.World.from_persons`.
+    scenario
+        What is done.
+    reference
+        Another reference than the world's; its table ``people`` is not used again, since amounts are shared already.
+    priors
+        Own priors by lever, in place of the declared ones.
+    draws
+        Number of draws, at least 2; 64 are enough for a look, a thousand for a tail.
+    seed
+        Of all random numbers, 0 or more.
+    client
+        From :func:`citylab.scale.connect`, to run blocks of draws on a cluster.
+
+    Returns
+    -------
+    Result
+        The same for any number of workers.
+
+    Raises
+    ------
+    RangeError
+        Fewer than two draws, or a seed below 0.
+    SchemaError
+        ``world`` is not a :class:`citylab.policy.world.World`.
+
+    Notes
+    -----
+    Draw k of a parameter is the same in every run of a seed, whatever else the scenario does (Philox streams named by
+    parameter), so that differences between scenarios hold no noise of drawing.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from citylab.policy.scenario import Change
+    >>> from citylab.population.synthetic import synthesise
+    >>> persons = synthesise(2000, seed=1).with_columns(metro_distance_km=pl.lit(1.0))
+    >>> half = Scenario("半价", "Half fares", [Change("transit_fare", 0.5, 2026)])
+    >>> result = simulate(World.from_persons(persons), half, draws=8)
+    >>> result.totals().filter(quantity="household_cny")["difference"].item() > 0
+    True
+    >>> result.by_group("age_band").filter(outcome="losing_share")["difference"].to_list()
+    [0.0, 0.0, 0.0]
+    """
+    if not isinstance(world, World):
+        raise SchemaError(
+            f"simulate got {type(world).__name__} as its world. Make one with World.from_persons(persons) or "
+            "World.from_cells(table)."
+        )
+    if draws < MIN_DRAWS:
+        raise RangeError(
+            f"draws is {draws}; a spread needs at least {MIN_DRAWS}, and an interval many (64 for a look)."
+        )
+    if seed < 0:
+        raise RangeError(f"seed is {seed}; give a whole number of 0 or more.")
+    world = world if reference is None else world.under(reference)
+    plan = _Plan(world, _moves(scenario, world.reference.years, priors), seed)
+    drawn = scale.map_draws(plan, draws, block=BLOCK, client=client)
+    return Result(
+        scenario,
+        draws,
+        seed,
+        world.reference.rule("interval"),
+        world.sample_persons,
+        world.is_synthetic,
+        world.reference.years,
+        int(world.reference.rule("base_year")),
+        ASSUMPTIONS,
+        drawn,
+        plan.replicates(),
+        world.groups,
+    )
+
+
+ASSUMPTIONS = (
+    "Persons are constant in number and age from the base year on.",
+    "Amounts by group (kilometres, trips, electricity, heat, access) are shared by marked assumptions.",
+    "A cell gains or loses by its mean; persons of a cell may differ.",
+    "PM2.5 follows fuel burnt in the city in proportion, at one level for all residents.",
+    "Money is at constant prices and undiscounted; capital is spread over its life.",
+    "Comfort and time gained or lost count as money only where a lever books them.",
+)
+"""What every run takes for granted."""
+
+
+PERSON_STATE = (
+    "household_cny",
+    "car_km",
+    "metro_trips",
+    "bus_trips",
+    "active_trips",
+    "electricity_kwh",
+    "heat_gj",
+    "online_persons",
+    "covered_persons",
+    "service_persons",
+)
+"""What :func:`person_state` gives of a person, a year; counts of persons become chances."""
+CHUNK_PERSONS = 65_536
+"""Persons that are worked on together: their arrays fit the cache of a core."""
+
+
+def person_state(
+    persons: pl.DataFrame | pl.LazyFrame | World,
+    scenario: Scenario,
+    *,
+    reference: Reference | None = None,
+    draw: int | str = "central",
+    seed: int = 0,
+    years: Sequence[int] | None = None,
+    columns: Sequence[str] = PERSON_STATE,
+) -> pl.DataFrame:
+    """Return the yearly state of persons under a scenario, by the same formulas that a run uses for cells.
+
+    Parameters
+    ----------
+    persons
+        One row a person; see :data:`citylab.policy.world.PERSON_COLUMNS`. Or a world made of them with
+        ``collapse=False``, which saves sharing amounts out again; its rows are numbered.
+    scenario
+        What is done; one without changes gives the reference.
+    reference
+        Default: the declared one.
+    draw
+        ``"central"``, or the number of a draw of ``seed``.
+    seed
+        Of the draw.
+    years
+        Default: all of the reference.
+    columns
+        Some of :data:`PERSON_STATE`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a person and year: ``year, person_id`` and the columns, of one person: money CNY/year (+ is a gain
+        against the reference), kilometres, trips, kWh and GJ a year, and for ``online_persons``, ``covered_persons``,
+        ``service_persons`` the chance. Ten years of 21.9 million persons fill memory: ask for some years and columns.
+
+    Raises
+    ------
+    UnknownNameError
+        No such column.
+    RangeError
+        A year outside the reference, or a draw below 0.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from citylab.population.synthetic import synthesise
+    >>> persons = synthesise(2000, seed=1).with_columns(metro_distance_km=pl.lit(1.0))
+    >>> state = person_state(persons, Scenario("参考", "Reference"), years=[2026], columns=["household_cny", "car_km"])
+    >>> state.height, state["household_cny"].sum()
+    (2000, 0.0)
+    """
+    for name in columns:
+        if name not in PERSON_STATE:
+            raise suggest(name, PERSON_STATE, what="column of the person state", see="PERSON_STATE")
+    if isinstance(persons, World):
+        world = persons if reference is None else persons.under(reference)
+        ids = np.arange(world.size, dtype=np.uint32)
+    else:
+        lf, _ = lazily(persons)  # type: ignore[type-var]
+        frame = lf.collect()
+        world = World.from_persons(frame, reference, collapse=False)
+        ids = frame["person_id"].to_numpy()
+    reference, n = world.reference, world.size
+    asked = reference.years if years is None else tuple(years)
+    moves = _moves(scenario, reference.years)
+    if draw == "central":
+        drawn = [central_of(m.priors) for m in moves]
+        options: dict[str, Any] = {}
+    elif isinstance(draw, int) and draw >= 0:
+        drawn = [draw_of(m.priors, seed, draw, draw + 1)[0] for m in moves]
+        factors = reference.factors(seed, draw, draw + 1)
+        options = {"factors": {n: f for n, f in factors.items() if n != PM25}}
+        options["marginal"] = uniforms(seed, GRID_STREAM, draw, draw + 1) * len(GRID_VARIANTS) >= 1
+    else:
+        raise RangeError(f"draw is {draw!r}; expected 'central' or a number of 0 or more.")
+    made = {name: np.empty((len(asked), n)) for name in columns}
+
+    def one(piece: tuple[int, World]) -> None:
+        start, part = piece
+        rows = slice(start, start + part.size)
+        for row, year in enumerate(asked):
+            state = part.state(year, **options)
+            for move, values in zip(moves, drawn, strict=True):
+                move.apply(state, reference.years.index(year), values)
+            for name, target in made.items():
+                value, out = state[name], target[row : row + 1, rows]
+                if isinstance(value, Factored):
+                    value.into(out)
+                else:
+                    out[...] = value
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(one, world.pieces(CHUNK_PERSONS)))
+    keys = {
+        "year": np.repeat(np.array(asked, dtype=np.int16), n),
+        "person_id": np.tile(ids, len(asked)),
+    }
+    return pl.DataFrame({**keys, **{name: values.reshape(-1) for name, values in made.items()}})

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from citylab.policy.levers.building_retrofit import LEVER
+
+
+def test_half_the_buildings_save_their_share_and_the_grant_comes_with_the_building(act) -> None:
+    # Saved 0.5 x 0.3 x (1 - 0.1) = 0.135. First cell: 10 000 GJ / 0.25 = 40 000 m2 at 300 = 1.2e7 CNY; half of it
+    # over 20 years without interest is 3e5 a year; 1350 GJ x 90 CNY saved; grant 0.5 x 1.2e7 x 0.4 = 2.4e6 in the
+    # first year.
+    state = act(LEVER, 0.5, saving_share=0.3, rebound_share=0.1, heat_gj_m2=0.25, cost_cny_m2=300.0, discount_rate=0.0,
+                life_years=20.0, public_share=0.4)  # fmt: skip
+    assert state["heat_gj"][0] == pytest.approx([8650, 6920, 10_380])
+    assert state["public_heat_gj"].item() == pytest.approx(4325)
+    assert state["household_cny"][0, 0] == pytest.approx(-3e5 + 121_500 + 2.4e6)
+    assert state["budget_cny"].item() == pytest.approx(-(30_000 + 5000) / 0.25 * 300 * 0.5 * 0.4)
+
+
+def test_the_grant_is_paid_once(act, tiny) -> None:
+    later = tiny()
+    later.previous_value = 0.5
+    draw = {"saving_share": 0.3, "rebound_share": 0.1, "heat_gj_m2": 0.25, "cost_cny_m2": 300.0, "discount_rate": 0.0,
+            "life_years": 20.0, "public_share": 0.4}  # fmt: skip
+    LEVER.apply(later, 0.5, {k: np.array([[v]]) for k, v in draw.items()}, 1.0)
+    assert later["budget_cny"].item() == 0.0

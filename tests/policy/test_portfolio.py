@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import datetime as dt
+from itertools import product
+
+import pytest
+
+from citylab.errors import DataError, RangeError, UnknownNameError
+from citylab.policy.portfolio import portfolio
+from citylab.policy.scenario import Change, Scenario
+from citylab.policy.simulate import simulate
+
+OPTIONS = {"building_pv": [0.5, 1.5, 4.0], "transit_fare": [0.9, 0.7], "digital_training": [0.5, 1.0]}
+RUN = {"draws": 16, "seed": 4}
+
+
+@pytest.fixture(scope="module")
+def best(world):
+    return portfolio(world, OPTIONS, 1.5e9, **RUN)
+
+
+def test_the_choice_is_the_best_of_all_combinations_run_by_hand(world, best):
+    assert best.is_grid_whole and best.grid.height == 4 * 3 * 3
+    found = []
+    for values in product(*([None, *v] for v in OPTIONS.values())):
+        picked = [Change(n, v, 2026) for n, v in zip(OPTIONS, values, strict=True) if v is not None]
+        totals = simulate(world, Scenario("", "", picked), **RUN).totals()
+        cost = -totals.filter(quantity="budget_cny")["difference"].item()
+        gain = -totals.filter(quantity="co2_t", sector="total")["difference"].item()
+        if cost <= 1.5e9:
+            found.append((gain, tuple(sorted((c.lever, c.value) for c in picked))))
+    gain, levers = max(found)
+    assert best.gain == pytest.approx(gain, rel=1e-9) and best.regret == 0.0
+    assert {c.lever for c in best.scenario.changes} <= {n for n, _ in levers}
+
+
+def test_the_joint_run_keeps_to_the_budget_and_carries_it(best):
+    assert best.cost_cny <= best.budget_cny == best.scenario.budget_cny == 1.5e9
+    assert 0 <= best.within_budget_share <= 1
+    assert best.result.scenario == best.scenario
+    assert best.options.filter("is_chosen").height == len(best.scenario.changes)
+    assert best.options.filter("is_chosen")["lever"].n_unique() == len(best.scenario.changes)
+    who = best.result.by_group("income_decile")
+    assert who["level"].n_unique() == 10
+
+
+def test_another_objective_gives_another_choice(world):
+    online = portfolio(world, OPTIONS, 5e9, objective="online_persons", max_grid=4, **RUN)
+    assert [c.lever for c in online.scenario.changes] == ["digital_training"]
+    assert not online.is_grid_whole and online.grid.height <= 4
+    assert "digital_training" in online._repr_html_() or "数字技能" in online._repr_html_()
+
+
+def test_money_that_buys_nothing_leaves_the_reference(world):
+    none = portfolio(world, {"transit_fare": [0.5], "building_pv": [5]}, 1.0, start=dt.date(2027, 1, 1), **RUN)
+    assert none.scenario.changes == () and none.gain == 0 and none.cost_cny == 0
+
+
+def test_what_cannot_be_chosen_is_refused(world):
+    with pytest.raises(RangeError, match="5e9 for 50亿元"):
+        portfolio(world, OPTIONS, 0.0)
+    with pytest.raises(UnknownNameError, match="'co2_t'"):
+        portfolio(world, OPTIONS, 1e9, objective="co2")
+    with pytest.raises(UnknownNameError, match="'building_pv'"):
+        portfolio(world, {"building_p": [1]}, 1e9)
+    with pytest.raises(DataError, match="no option that differs"):
+        portfolio(world, {"building_pv": [0]}, 1e9)
+    with pytest.raises(DataError, match="No option gains"):
+        portfolio(world, {"digital_training": [1]}, 1e9, **RUN)

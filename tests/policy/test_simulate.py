@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from citylab import scale
+from citylab.errors import RangeError, SchemaError, UnknownNameError
+from citylab.policy.levers import lever
+from citylab.policy.scenario import Change, Scenario
+from citylab.policy.simulate import MONEY, OUTCOMES, PERSON_STATE, person_state, simulate
+from citylab.policy.state import SECTORS
+from citylab.policy.world import GROUPS, World
+from citylab.vocabulary import say
+
+MIX = Scenario(
+    "混合",
+    "Mix",
+    [
+        Change("building_pv", 2, 2026, ramp_years=4),
+        Change("transit_fare", 0.5, "2027-07-01"),
+        Change("digital_training", 0.5, 2026, 2030),
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def result(world):
+    return simulate(world, MIX, draws=40, seed=2)
+
+
+def same(a, b) -> bool:
+    return all((a._drawn[n] == b._drawn[n]).all() for n in a._drawn) and a.totals().equals(b.totals())
+
+
+def test_a_scenario_without_changes_changes_exactly_nothing(world):
+    for plan in (Scenario("", ""), Scenario("", "", [Change("building_pv", 0, 2026), Change("transit_fare", 1, 2026)])):
+        nothing = simulate(world, plan, draws=10)
+        zero = nothing.yearly().select("difference", "lower", "upper", "sd")
+        assert (zero.to_numpy() == 0).all()
+        assert all((nothing.by_group(g).select("difference", "sd").to_numpy() == 0).all() for g in GROUPS)
+        assert nothing.per_tonne()["reason"].to_list() == ["no_tonnes"] * 2
+
+
+def test_sectors_and_groups_sum_to_totals(result):
+    totals = result.totals()
+    co2 = totals.filter(pl.col("quantity") == "co2_t")
+    for column in ("reference", "scenario", "difference"):
+        parts = co2.filter(pl.col("sector") != "total")[column].sum()
+        assert parts == pytest.approx(co2.filter(sector="total")[column].item(), rel=1e-9)
+    household = totals.filter(quantity="household_cny")["difference"].item() / len(result.years)
+    for group in (*GROUPS, "all"):
+        rows = result.by_group(group).filter(outcome="household_cny_person")
+        assert (rows["difference"] * rows["persons"]).sum() == pytest.approx(household, rel=1e-9)
+    yearly = result.yearly().filter(quantity="co2_t", sector="total")["difference"].sum()
+    assert yearly == pytest.approx(co2.filter(sector="total")["difference"].item(), rel=1e-9)
+
+
+def test_money_is_neither_made_nor_lost_in_any_draw_and_year(result):
+    money = result._drawn["money"]
+    assert np.abs(money.sum(axis=2)).max() < 1e-9 * np.abs(money).max()
+    assert money.shape[2] == len(MONEY)
+
+
+def test_parts_of_the_uncertainty_sum_to_the_total_shown(result):
+    for frame in (result.totals(), result.yearly(), result.by_group("adcode")):
+        parts = frame["sd_sampling"] ** 2 + frame["sd_parameter"] ** 2 + frame["sd_model"] ** 2
+        np.testing.assert_allclose(parts, frame["sd"] ** 2, rtol=1e-9, atol=1e-300)
+        assert (frame["lower"] <= frame["upper"]).all()
+
+
+def test_a_seed_gives_one_result_for_any_cut_order_and_number_of_workers(world, result, monkeypatch):
+    assert same(result, simulate(world, MIX, draws=40, seed=2))
+    backwards = replace(MIX, changes=tuple(reversed(MIX.changes)))
+    assert same(result, simulate(world, backwards, draws=40, seed=2))
+    monkeypatch.setattr("citylab.policy.simulate.BLOCK", 7)
+    cut = simulate(world, MIX, draws=40, seed=2)
+    for name, values in result._drawn.items():  # other cuts sum in another order: equal to the last bits
+        np.testing.assert_allclose(cut._drawn[name], values, rtol=1e-11, atol=1e-14, err_msg=name)
+    with scale.connect(workers=2, processes=False) as client:
+        assert same(cut, simulate(world, MIX, draws=40, seed=2, client=client))
+    other = simulate(world, MIX, draws=40, seed=3)
+    assert not same(result, other)
+
+
+def test_fewer_draws_are_the_first_of_more(world, result):
+    few = simulate(world, MIX, draws=12, seed=2)
+    assert (few._drawn["co2_after"] == result._drawn["co2_after"][:12]).all()
+
+
+def test_a_lever_draws_the_same_numbers_whatever_else_is_done(world):
+    # Photovoltaics act on what fares leave, but the money of panels is theirs alone
+    alone = simulate(world, Scenario("", "", [Change("building_pv", 2, 2026)]), draws=10)
+    fares = simulate(world, Scenario("", "", [Change("transit_fare", 0.5, 2026)]), draws=10)
+    both = simulate(
+        world, Scenario("", "", [Change("building_pv", 2, 2026), Change("transit_fare", 0.5, 2026)]), draws=10
+    )
+    np.testing.assert_allclose(both._drawn["money"], alone._drawn["money"] + fares._drawn["money"], rtol=1e-9, atol=1.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0, 10), st.floats(0, 2), st.floats(0, 1))
+def test_no_sector_saves_more_than_it_emits(world, gigawatts, fare, offered):
+    plan = Scenario(
+        "",
+        "",
+        [
+            Change("building_pv", gigawatts, 2026),
+            Change("transit_fare", fare, 2026),
+            Change("digital_training", offered, 2026),
+        ],
+    )
+    drawn = simulate(world, plan, draws=6)._drawn
+    assert (drawn["co2_after"] >= 0).all()
+    assert (drawn["co2"] - drawn["co2_after"] <= drawn["co2"] * (1 + 1e-12)).all()
+    assert (drawn["access_after"] <= world.reference.level("persons", 2030) * (1 + 1e-12)).all()
+
+
+def test_photovoltaics_by_hand(world):
+    # Central draw, 2030: 1 GW since 2026 = 4 years old: 1e6 kW x 1250 kWh x 0.995^4 at the average grid factor
+    plan = Scenario("", "", [Change("building_pv", 1, 2026)])
+    from citylab.policy.simulate import _moves, _Plan
+
+    central = _Plan(world, _moves(plan, world.reference.years), 0).replicates()
+    k = world.reference.years.index(2030)
+    saved = (central["co2"] - central["co2_after"])[0, k].sum()
+    assert saved == pytest.approx(1e6 * 1250 * 0.995**4 * 0.52 * 0.97**5 / 1000, rel=1e-9)
+    grant = central["money"][0, :, MONEY.index("budget_cny")]
+    assert grant[0] == pytest.approx(-1e9 * 3.6 * 0.2) and (grant[1:] == 0).all()
+
+
+def test_training_reaches_those_left_by_the_year_and_stays_after_its_end(world):
+    # Central: k = 0.12 x 0.65 x 0.55 of those offered a year; offered 0.5 from 2026 to 2030: 1 - (1 - k/2)^5 of the
+    # older and offline, who are fewer in the reference by then
+    plan = Scenario("", "", [Change("digital_training", 0.5, 2026, 2030)])
+    from citylab.policy.simulate import ACCESS, _moves, _Plan
+
+    central = _Plan(world, _moves(plan, world.reference.years), 0).replicates()
+    gained = (central["access_after"] - central["access"])[..., ACCESS.index("online_persons")].mean(axis=0)
+    state = world.state(2035)
+    offline = state.sum((state["persons"] - state["online_persons"]) * state.cells["is_60_plus"]).item()
+    k = 0.5 * 0.12 * 0.65 * 0.55
+    assert gained[-1] == pytest.approx(offline * (1 - (1 - k) ** 5), rel=0.02)  # 0.02: replicates of 900 households
+    budget = central["money"][0, :, MONEY.index("budget_cny")]
+    assert (budget[:5] < 0).all() and (budget[5:] == 0).all()
+
+
+def test_a_ratio_to_tonnes_that_may_be_none_is_not_printed(world):
+    plan = Scenario("", "", [Change("digital_training", 1, 2026)])
+    row = simulate(world, plan, draws=20).per_tonne().row(0, named=True)
+    assert row["cny_t"] is None and row["reason"] == "no_tonnes"
+    dearer = simulate(world, Scenario("", "", [Change("transit_fare", 2, 2026)]), draws=60).per_tonne()
+    assert dearer["cny_t"].null_count() == 2 and set(dearer["reason"]) <= {"covers_zero", "emissions_rise"}
+    for reason in ("no_tonnes", "covers_zero", "emissions_rise"):
+        assert say(f"policy_{reason}", "zh") != say(f"policy_{reason}", "en")
+    pv = simulate(world, Scenario("", "", [Change("building_pv", 1, 2026)]), draws=20).per_tonne()
+    assert pv["reason"].null_count() == 2 and (pv["lower"] <= pv["upper"]).all()
+
+
+def test_the_rival_models_of_the_grid_are_told_as_model_uncertainty(world):
+    total = simulate(world, Scenario("", "", [Change("building_pv", 2, 2026)]), draws=200).totals()
+    row = total.filter(quantity="co2_t", sector="total").row(0, named=True)
+    # Average 0.43 against fossil 0.80 kg/kWh over the years: half their distance of 0.37 on a mean of 0.61
+    assert row["sd_model"] / abs(row["difference"]) == pytest.approx(0.30, abs=0.05)
+    assert row["sd_sampling"] < 1e-9 * row["sd"]
+
+
+def test_winners_and_losers_are_shares_and_cheaper_fares_make_no_loser(result):
+    groups = result.by_group("income_decile")
+    shares = groups.filter(pl.col("outcome").is_in(["gaining_share", "losing_share"]))
+    assert ((shares["difference"] >= 0) & (shares["difference"] <= 1 + 1e-12)).all()
+    assert (groups.filter(outcome="losing_share")["difference"] == 0).all()
+    assert groups["level"].n_unique() == 10 and set(groups["outcome"]) == set(OUTCOMES)
+    with pytest.raises(UnknownNameError, match="'income_decile'"):
+        result.by_group("decile")
+
+
+def test_persons_one_by_one_sum_to_the_run_of_cells(persons, world):
+    from citylab.policy.simulate import _moves, _Plan
+
+    state = person_state(persons, MIX)
+    assert state.height == persons.height * 10 and set(PERSON_STATE) <= set(state.columns)
+    each = world.reference.level("persons", 2025) / persons.height
+    sums = state.group_by("year").agg(pl.col("household_cny", "car_km", "online_persons").sum() * each).sort("year")
+    weightless = World(world.table.with_columns(sample_households=pl.lit(1e15)), world.reference)
+    central = _Plan(weightless, _moves(MIX, world.reference.years), 0).replicates()
+    np.testing.assert_allclose(sums["household_cny"], central["money"][0, :, 0], rtol=1e-6)
+    by_year = [world.state(y, factored=False) for y in world.reference.years]
+    reference = person_state(persons, Scenario("", ""), columns=["car_km"])
+    totals = reference.group_by("year").agg(pl.col("car_km").sum() * each).sort("year")["car_km"]
+    np.testing.assert_allclose(totals, [s.total("car_km").item() for s in by_year], rtol=1e-9)
+
+
+def test_a_person_of_a_draw_is_the_person_of_that_draw_in_a_run(persons, world):
+    each = world.reference.level("persons", 2025) / persons.height
+    run = simulate(world, MIX, draws=6, seed=2)
+    asked = {"draw": 4, "seed": 2, "years": [2030], "columns": ["household_cny", "service_persons"]}
+    state = person_state(persons, MIX, **asked)
+    again = person_state(World.from_persons(persons, collapse=False), MIX, **asked)
+    assert again.drop("person_id").equals(state.drop("person_id"))
+    k = world.reference.years.index(2030)
+    assert state["household_cny"].sum() * each == pytest.approx(run._drawn["money"][4, k, 0], rel=1e-9)
+    assert state["service_persons"].sum() * each == pytest.approx(run._drawn["access_after"][4, k, 3], rel=1e-9)
+
+
+def test_two_scenarios_are_compared_on_the_same_draws(world, result):
+    fares = simulate(world, Scenario("", "", [c for c in MIX.changes if c.lever == "transit_fare"]), draws=40, seed=2)
+    more = result.minus(fares)
+    for column in ("scenario", "difference"):
+        first, second = (r.totals()[column] for r in (result, fares))
+        expected = first if column == "scenario" else first - second
+        np.testing.assert_allclose(more[column], expected, rtol=1e-9, atol=1e-3)
+    # The panels' grant is all that the budgets differ in beside training: the noise of fares is gone
+    row = more.filter(quantity="budget_cny").row(0, named=True)
+    assert row["sd"] < 0.2 * result.totals().filter(quantity="budget_cny")["sd"].item()
+    with pytest.raises(RangeError, match="draws is 40 here and 10 there"):
+        result.minus(simulate(world, MIX, draws=10, seed=2))
+
+
+def test_own_priors_take_the_place_of_the_declared(world):
+    plan = Scenario("", "", [Change("building_pv", 1, 2026)])
+    fixed = [replace(p, low=p.central, high=p.central) for p in lever("building_pv").priors]
+    narrow, wide = (simulate(world, plan, draws=40, priors=p).totals() for p in ({"building_pv": fixed}, None))
+    at = {"quantity": "resource_cny"}
+    assert narrow.filter(**at)["sd"].item() < 1e-9 * abs(narrow.filter(**at)["difference"].item())
+    assert wide.filter(**at)["sd"].item() > 0
+
+
+def test_what_cannot_be_run_is_refused(world, persons):
+    with pytest.raises(RangeError, match="draws is 0"):
+        simulate(world, MIX, draws=0)
+    with pytest.raises(RangeError, match="seed is -1"):
+        simulate(world, MIX, seed=-1)
+    with pytest.raises(RangeError, match="after the reference ends in 2035"):
+        simulate(world, Scenario("", "", [Change("building_pv", 1, 2040)]))
+    with pytest.raises(SchemaError, match=r"World\.from_persons"):
+        simulate(persons, MIX)
+    with pytest.raises(RangeError, match="'central' or a number"):
+        person_state(persons, MIX, draw=-1)
+    with pytest.raises(UnknownNameError, match="'car_km'"):
+        person_state(persons, MIX, columns=["car_kms"])
+
+
+def test_a_result_shows_itself_as_a_table_that_says_synthetic(result):
+    html = result._repr_html_()
+    assert "混合 / Mix" in html and "ynthetic" in html and "<table" in html
+    assert set(SECTORS) < set(result.tidy()["sector"])
