@@ -10,7 +10,7 @@ Rooms
 Ground
     ``errors``, ``settings``
 Words, time, places, units, constants, checks of tables
-    ``vocabulary``, ``periods``, ``places``, ``units``, ``tables``, ``frames``
+    ``vocabulary``, ``periods``, ``places``, ``units``, ``tables``, ``sheets``, ``frames``
 Domains: frames in, frames out, nothing fetched
     ``air``, ``carbon``, ``equity``, ``population``
 What domains share
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         population,
         scale,
         settings,
+        sheets,
         sources,
         stats,
         studies,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     )
     from citylab.catalog import cite, datasets, describe, fetch, load, open, scan
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _LAZY = {
     **dict.fromkeys(("cite", "datasets", "describe", "fetch", "load", "open", "scan"), "citylab.catalog"),
@@ -67,7 +68,7 @@ _LAZY = {
         room: f"citylab.{room}"
         for room in (
             *("air", "app", "carbon", "catalog", "equity", "errors", "files", "frames", "ledger", "periods", "places"),
-            *("policy", "population", "scale", "settings", "sources", "stats", "studies", "tables", "units", "viz"),
+            *("policy", "population", "scale", "settings", "sheets", "sources", "stats", "studies", "tables", "units", "viz"),
             "vocabulary",
         )
     },
@@ -96,6 +97,7 @@ __all__ = [
     "scale",
     "scan",
     "settings",
+    "sheets",
     "sources",
     "stats",
     "studies",
