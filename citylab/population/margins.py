@@ -1,7 +1,8 @@
 """Margins of Beijing's residents that were published, by district: what a synthetic population is set to.
 
-All are counts of the census of 2020 (declared table ``population_census``). Nothing here is an assumption; what the
-census does not say of the residents stands in the tables of :func:`citylab.population.synthetic.assumptions`.
+All are counts of the census of 2020: the data set ``nbs__census_district_margin``, which this package brings along.
+Nothing here is an assumption; what the census does not say of the residents stands in the tables of
+:func:`citylab.population.synthetic.assumptions`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from citylab import tables
+from citylab import settings
 from citylab.errors import DataError, SchemaError
 
 Floats = npt.NDArray[np.float64]
 
+PUBLISHED = "nbs__census_district_margin"
+"""Data set with the margins; its table is read where it lies, as nothing below the catalogue may ask the catalogue."""
 SEXES = ("male", "female")
 SCHOOLING = (
     "under_6", "none", "preschool", "primary", "junior_secondary", "senior_secondary", "college", "university",
@@ -55,13 +58,32 @@ class Census:
         return self.ages.sum(axis=(1, 2))
 
 
-def read(table: pl.DataFrame | None = None) -> Census:
+def first_year(age_group: str) -> int:
+    """Return the age at which an age group begins.
+
+    Raises
+    ------
+    DataError
+        The group does not begin with an age.
+
+    Examples
+    --------
+    >>> first_year("60-64"), first_year("85+")
+    (60, 85)
+    """
+    first = str(age_group).rstrip("+").partition("-")[0]
+    if not first.isdecimal():
+        raise DataError(f"The age group is {age_group!r}; expected first and last year such as '60-64', or '85+'.")
+    return int(first)
+
+
+def read(table: pl.DataFrame | pl.LazyFrame | None = None) -> Census:
     """Return the margins as arrays, checked against each other.
 
     Parameters
     ----------
     table
-        Margins of your own in the form of the declared table ``population_census``.
+        Margins of your own in the form of the data set ``nbs__census_district_margin``.
 
     Returns
     -------
@@ -80,8 +102,10 @@ def read(table: pl.DataFrame | None = None) -> Census:
     >>> int(read().residents.sum())
     21893095
     """
-    given = tables.read("population_census") if table is None else table
-    needed = ["adcode", "item", "sex", "age_low_years", "schooling", "value"]
+    if table is None:
+        table = pl.read_parquet(settings.datasets_dir() / PUBLISHED / "margins.parquet")
+    given = table.lazy().collect()
+    needed = ["adcode", "indicator", "sex", "age_group", "schooling", "value"]
     if missing := [c for c in needed if c not in given.columns]:
         raise SchemaError(f"The census table lacks the columns {missing}; it has {given.columns}.")
     value = given["value"].cast(pl.Float64)
@@ -89,22 +113,22 @@ def read(table: pl.DataFrame | None = None) -> Census:
         bad = given.filter(value.is_null() | ~(value >= 0)).select(needed).row(0)
         raise DataError(f"The census table holds {bad[-1]} for {bad[:-1]}; expected a count of 0 or more.")
     adcodes = sorted(given["adcode"].unique())
-    lows = sorted(int(a) for a in given.filter(item="age")["age_low_years"].unique())
+    groups = sorted(given.filter(indicator="age")["age_group"].unique(), key=first_year)
 
-    def spread(item: str, *axes: tuple[str, list[str] | list[int]]) -> Floats:
+    def spread(item: str, *axes: tuple[str, list[str]]) -> Floats:
         index = [("adcode", adcodes), *axes]
         grid = pl.DataFrame({"adcode": adcodes})
         for name, places in axes:
             grid = grid.join(pl.DataFrame({name: places}), how="cross")
         keys = [name for name, _ in index]
-        rows = given.filter(item=item).with_columns(pl.col("age_low_years").cast(pl.Int64))
+        rows = given.filter(indicator=item)
         found = grid.join(rows.select(*keys, "value"), on=keys, how="left", maintain_order="left")
         if found.height != grid.height or found["value"].null_count():
             at = found.filter(pl.col("value").is_null() | found.select(keys).is_duplicated()).select(keys).row(0)
             raise DataError(f"The census table has no count, or two, of {item!r} for {at}. Check its rows.")
         return found["value"].cast(pl.Float64).to_numpy().reshape([len(p) for _, p in index])
 
-    ages = spread("age", ("sex", list(SEXES)), ("age_low_years", lows))
+    ages = spread("age", ("sex", list(SEXES)), ("age_group", groups))
     asked = spread("schooling", ("sex", list(SEXES)), ("schooling", list(SCHOOLING[1:])))
     small = ages.sum(axis=2) - asked.sum(axis=2)
     elsewhere = spread("registered_other_province")
@@ -125,7 +149,7 @@ def read(table: pl.DataFrame | None = None) -> Census:
         if wrong.any():
             raise DataError(f"The census table has {what} in the district {adcodes[int(wrong.argmax())]}.")
     return Census(
-        adcodes, lows, ages, np.concatenate([small[:, :, None], asked], axis=2),
+        adcodes, [first_year(g) for g in groups], ages, np.concatenate([small[:, :, None], asked], axis=2),
         np.column_stack([total - elsewhere, elsewhere]), households, members, alone, with_car / sample, elders,
     )  # fmt: skip
 

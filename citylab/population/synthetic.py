@@ -14,10 +14,7 @@ workers changes a row.
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +29,9 @@ from scipy.special import ndtr, ndtri
 from citylab import files, tables
 from citylab.errors import DataError, RangeError, SchemaError, suggest
 from citylab.frames import lazily, need_columns
-from citylab.population import households, margins, travel
+from citylab.population import households, margins
+from citylab.population.blocks import made_in_blocks, whole
+from citylab.population.homes import FIT_SEED, draw
 from citylab.population.households import Rules
 from citylab.population.margins import SCHOOLING, SEXES, Census
 from citylab.stats import raking
@@ -350,8 +349,10 @@ def _metro(
     places = stops.select("adcode", "longitude_deg", "latitude_deg").collect().drop_nulls()
     if places.is_empty():
         raise DataError("The table of stations has no station with coordinates. Leave boundaries and stations out.")
-    rng = np.random.default_rng([travel._FIT_SEED, 0])
-    return travel._homes(rng, told, polygons, census.adcodes, places)[2]  # type: ignore[arg-type]
+    return draw(
+        np.random.default_rng([FIT_SEED, 0]), polygons, census.adcodes, places,
+        near_share=told.districts["near_station_share"], near_km=told.districts["near_station_km"],
+    ).metro_km  # fmt: skip
 
 
 def _model(size: int, seed: int, census: Census, told: _Told, metro_km: Floats | None) -> _Model:
@@ -400,7 +401,7 @@ def _model(size: int, seed: int, census: Census, told: _Told, metro_km: Floats |
 
 def _band(age: int, groups: Sequence[str]) -> str:
     """Return the age group, of a table with wider ones, in which an age falls."""
-    lows = {int(g.rstrip("+").split("-")[0]): g for g in groups}
+    lows = {margins.first_year(g): g for g in groups}
     return lows[max(low for low in lows if low <= age)]
 
 
@@ -517,33 +518,10 @@ def _block(model: _Model, seed: int, d: int, b: int, at: int) -> pl.DataFrame:
     )
 
 
-def _blocks(model: _Model, seed: int, workers: int) -> Iterator[pl.DataFrame]:
-    """Yield the table block by block; workers only work ahead."""
-    todo = iter([(d, b) for d in range(model.blocks.size) for b in range(int(model.blocks[d]))])
-    pool = ThreadPoolExecutor(max_workers=workers)
-    ahead: deque[Future[pl.DataFrame]] = deque()
-    at = itertools.count()
-
-    def send() -> None:
-        if (place := next(todo, None)) is not None:
-            ahead.append(pool.submit(_block, model, seed, *place, next(at)))
-
-    try:
-        for _ in range(workers + 1):
-            send()
-        while ahead:
-            rows = ahead.popleft().result()
-            send()
-            yield rows
-    finally:
-        # Not waited for: whoever drops a table half read may do so in one of these threads.
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 def synthesise(
-    size: int, *, seed: int, census: pl.DataFrame | None = None, assumptions: Mapping[str, pl.DataFrame] | None = None,
-    boundaries: pl.DataFrame | pl.LazyFrame | None = None, stations: pl.DataFrame | pl.LazyFrame | None = None,
-    workers: int = 1,
+    size: int, *, seed: int, census: pl.DataFrame | pl.LazyFrame | None = None,
+    assumptions: Mapping[str, pl.DataFrame] | None = None, boundaries: pl.DataFrame | pl.LazyFrame | None = None,
+    stations: pl.DataFrame | pl.LazyFrame | None = None, workers: int = 1,
 ) -> pl.LazyFrame:  # fmt: skip
     """Return synthetic residents of Beijing in households, made as they are collected.
 
@@ -555,7 +533,7 @@ def synthesise(
     seed
         Whole number of 0 or more.
     census
-        Margins of your own in the form of the declared table ``population_census``.
+        Margins of your own in the form of the data set ``nbs__census_district_margin``.
     assumptions
         Tables to take in place of declared ones, by their name in :func:`assumptions`.
     boundaries, stations
@@ -590,8 +568,8 @@ def synthesise(
     whole persons so that at full size each published cell is met exactly, and in a sample becomes one of the two
     neighbouring whole numbers (cells of registration may be off by more where no rounding keeps all three margins).
     Family households by size meet the published number, members and people alone (in a sample, to two of its
-    households). All counts are divided among blocks; in each, people are arranged in households by
-    :func:`citylab.population.households.arrange`.
+    households); who is left lives in collective ones (in a sample, to 1.5 persons a district). All counts are divided
+    among blocks; in each, people are arranged in households by :func:`citylab.population.households.arrange`.
 
     Ages within a group are even. The census publishes no table of more traits by district, so how three and more hang
     together is the assumptions'. Incomes are lognormal over persons; the place of a household in its district hangs on
@@ -601,8 +579,9 @@ def synthesise(
     district. The mean income per resident is the assumed one where incomes do not hang on the size of the household;
     :func:`calibration` shows what is left, less than a hundredth.
 
-    A seed gives the same rows with the same releases of NumPy and SciPy. In a sample of a few hundred, districts are
-    so small that a household may lack an adult; below some 20,000, margins of households may be off by more than one.
+    A seed gives the same rows with the same releases of NumPy and SciPy. In a sample of a few hundred, a district may
+    have fewer adults than family households: a minor then heads one without an adult (``is_head`` with
+    ``is_under_18``). Below some 20,000, margins of households may be off by more than one.
 
     Examples
     --------
@@ -617,31 +596,20 @@ def synthesise(
     """
     counted = margins.read(census)
     most = int(counted.residents.sum())
-    size, seed = travel._whole(size, "size", 1), travel._whole(seed, "The seed", 0)
-    workers = travel._whole(workers, "workers", 1)
+    size, seed = whole(size, "size", 1), whole(seed, "The seed", 0)
+    workers = whole(workers, "workers", 1)
     if size > most:
         raise RangeError(f"size is {size:,}; the census counts {most:,} residents. Ask for that many at most.")
     told = _told(assumptions, counted)
     model = _model(size, seed, counted, told, _metro(told, counted, boundaries, stations))
     schema = {c: t if isinstance(t, pl.Enum) else t() for c, t in PERSON_SCHEMA.items()}
 
-    def made(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = size if n_rows is None else min(size, n_rows)
-        if left == 0:
-            yield pl.DataFrame(schema=schema).select(with_columns or list(schema))
-            return
-        for block in _blocks(model, seed, workers):
-            rows = block.head(left)
-            left -= rows.height
-            if predicate is not None:
-                rows = rows.filter(predicate)
-            yield rows.select(with_columns) if with_columns is not None else rows
-            if left == 0:
-                return
+    def block(d: int, b: int, at: int) -> pl.DataFrame:
+        return _block(model, seed, d, b, at)
 
-    return pl.io.plugins.register_io_source(made, schema=schema, is_pure=True, explain_name="synthetic residents")
+    every = [(d, b) for d in range(model.blocks.size) for b in range(int(model.blocks[d]))]
+    places = [(d, b, at) for at, (d, b) in enumerate(every)]
+    return made_in_blocks(block, lambda: places, rows=size, workers=workers, schema=schema, name="synthetic residents")
 
 
 def write(persons: pl.LazyFrame, path: str | Path) -> Path:
@@ -677,7 +645,7 @@ def _target(given: Mapping[str, pl.DataFrame], value: str) -> dict[str, pl.DataF
 
 
 def calibration_cells(
-    persons: pl.DataFrame | pl.LazyFrame, *, census: pl.DataFrame | None = None,
+    persons: pl.DataFrame | pl.LazyFrame, *, census: pl.DataFrame | pl.LazyFrame | None = None,
     assumptions: Mapping[str, pl.DataFrame] | None = None, tolerance: float = 0.01,
 ) -> pl.DataFrame:  # fmt: skip
     """Hold persons against every cell of every margin.
@@ -765,7 +733,7 @@ def calibration_cells(
 
 
 def calibration(
-    persons: pl.DataFrame | pl.LazyFrame, *, census: pl.DataFrame | None = None,
+    persons: pl.DataFrame | pl.LazyFrame, *, census: pl.DataFrame | pl.LazyFrame | None = None,
     assumptions: Mapping[str, pl.DataFrame] | None = None, tolerance: float = 0.01,
 ) -> pl.DataFrame:  # fmt: skip
     """Hold persons against the margins, one row for each.
@@ -817,7 +785,7 @@ def calibration(
 
 
 def held_out(
-    *, census: pl.DataFrame | None = None, assumptions: Mapping[str, pl.DataFrame] | None = None
+    *, census: pl.DataFrame | pl.LazyFrame | None = None, assumptions: Mapping[str, pl.DataFrame] | None = None
 ) -> pl.DataFrame:
     """Return the error of each margin of persons had it not been published by district.
 

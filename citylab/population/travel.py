@@ -14,9 +14,8 @@ the length of the table change no row.
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +24,14 @@ import numpy.typing as npt
 import polars as pl
 import shapely
 from scipy.optimize import least_squares
-from scipy.spatial import KDTree
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
 from citylab import periods, tables
 from citylab.errors import DataError, RangeError, SchemaError, suggest
 from citylab.frames import lazily, need_columns
+from citylab.population import homes
+from citylab.population.blocks import made_in_blocks, whole
 from citylab.vocabulary import COLUMNS, polars_dtype
 
 Floats = npt.NDArray[np.float64]
@@ -62,8 +62,6 @@ _CHOICES = (("purpose", "other"), ("platform", "any"), ("fault", "claimed"))
 _PERSONS = 4096  # of a block: a part of what a seed means, so never changed
 _FIT_PERSONS = 100_000
 _SCORES = 401
-_FIT_SEED = 20_200_101  # the parameters do not depend on the seed of the table
-_POOL = 1500  # homes of a district
 _THROWS = 400
 _BINS = 16
 _NODES = 12  # 2^12 points of a Sobol sequence
@@ -75,7 +73,7 @@ _STEP = 0.03  # of the solver: the share within a time is a staircase, so that a
 _CLIP = 4.0  # standard deviations at which noise of speed and access is cut
 _LEVEL = 0.95
 _DECILES = 10
-_MIN_PER_H, _S_PER_H, _MS_PER_S, _M_PER_KM, _H_PER_DAY = 60, 3600, 1000, 1000, 24
+_MIN_PER_H, _S_PER_H, _MS_PER_S, _H_PER_DAY = 60, 3600, 1000, 24
 _PLACES = 3  # decimals of kilometres
 _DIGITS = 4  # decimals of fitted parameters
 _FREE, _WORK, _LEARN = 0, 1, 2
@@ -199,59 +197,8 @@ def _census(people: pl.DataFrame, adcodes: Sequence[str]) -> Floats:
     return found
 
 
-def _radius_km() -> float:
-    constants = dict(tables.read("physical_constants").select("constant", "value").iter_rows())
-    return float(constants["earth_mean_radius"]) / _M_PER_KM
-
-
-def _shifted(lon: Floats, lat: Floats, km: Floats, angle: Floats) -> tuple[Floats, Floats]:
-    """Return points at a distance and angle on a plane that touches the sphere."""
-    arc = np.degrees(km / _radius_km())
-    return lon + arc * np.cos(angle) / np.cos(np.radians(lat)), lat + arc * np.sin(angle)
-
-
-def _on_sphere(lon: Floats, lat: Floats) -> Floats:
-    x, y = np.radians(lon), np.radians(lat)
-    return np.column_stack([np.cos(y) * np.cos(x), np.cos(y) * np.sin(x), np.sin(y)])
-
-
-def _homes(
-    rng: np.random.Generator,
-    told: _Told,
-    polygons: Sequence[Any],
-    adcodes: Sequence[str],
-    stations: pl.DataFrame | None,
-) -> tuple[Floats, Floats, Floats | None]:
-    """Return homes of each district and how far they are from the nearest station."""
-    lon, lat = np.empty((2, len(adcodes), _POOL))
-    for d, (adcode, polygon) in enumerate(zip(adcodes, polygons, strict=True)):
-        west, south, east, north = polygon.bounds
-        filled = 0
-        while filled < _POOL:
-            x, y = rng.uniform(west, east, _POOL), rng.uniform(south, north, _POOL)
-            inside = shapely.contains_xy(polygon, x, y)
-            take = min(int(inside.sum()), _POOL - filled)
-            lon[d, filled : filled + take], lat[d, filled : filled + take] = x[inside][:take], y[inside][:take]
-            filled += take
-        here = None if stations is None else stations.filter(pl.col("adcode") == adcode)
-        if here is not None and here.height:
-            near = rng.random(_POOL) < told.districts["near_station_share"][d]
-            which = rng.integers(here.height, size=_POOL)
-            km = rng.rayleigh(told.districts["near_station_km"][d], _POOL)
-            x, y = _shifted(
-                here["longitude_deg"].to_numpy()[which], here["latitude_deg"].to_numpy()[which],
-                km, rng.uniform(0, 2 * np.pi, _POOL),
-            )  # fmt: skip
-            lon[d], lat[d] = np.where(near, x, lon[d]), np.where(near, y, lat[d])
-    if stations is None:
-        return lon, lat, None
-    tree = KDTree(_on_sphere(stations["longitude_deg"].to_numpy(), stations["latitude_deg"].to_numpy()))
-    chord, _ = tree.query(_on_sphere(lon.ravel(), lat.ravel()))
-    return lon, lat, (2 * _radius_km() * np.arcsin(chord / 2)).reshape(lon.shape)
-
-
 def _destinations(
-    rng: np.random.Generator, told: _Told, polygons: Sequence[Any], lon: Floats, lat: Floats, density: Floats
+    rng: np.random.Generator, told: _Told, polygons: Sequence[Any], lived: homes.Homes, density: Floats
 ) -> tuple[Floats, Floats]:
     """Return edges of distance [km] and, by home district and bin, the cumulated share of each destination district."""
     modes = told.modes
@@ -259,10 +206,10 @@ def _destinations(
     edges = np.geomspace(float(modes["least_km"].min()), top, _BINS + 1)[1:-1]
     middle = np.concatenate([[edges[0] / 2], np.sqrt(edges[:-1] * edges[1:]), [np.sqrt(edges[-1] * top)]])
     n = len(polygons)
-    home = rng.integers(_POOL, size=(n, _BINS, _THROWS))
-    from_lon, from_lat = lon[np.arange(n)[:, None, None], home], lat[np.arange(n)[:, None, None], home]
-    straight = np.broadcast_to(middle[None, :, None] / told.scalars["circuity"], home.shape)
-    x, y = _shifted(from_lon, from_lat, straight, rng.uniform(0, 2 * np.pi, home.shape))
+    home = (np.arange(n)[:, None, None], rng.integers(homes.PER_DISTRICT, size=(n, _BINS, _THROWS)))
+    from_lon, from_lat = lived.longitude_deg[home], lived.latitude_deg[home]
+    straight = np.broadcast_to(middle[None, :, None] / told.scalars["circuity"], from_lon.shape)
+    x, y = homes.shifted(from_lon, from_lat, straight, rng.uniform(0, 2 * np.pi, from_lon.shape))
     weight = np.zeros((n, _BINS, n))
     for d, polygon in enumerate(polygons):
         shapely.prepare(polygon)
@@ -312,7 +259,7 @@ def _persons(rng: np.random.Generator, model: _Model, n: int) -> _Persons:
     own = rng.standard_normal(n)
     income = told.districts["income_shift"][district] + own
     below = np.interp(income, *model.income)
-    home = rng.integers(_POOL, size=n)
+    home = rng.integers(homes.PER_DISTRICT, size=n)
 
     def with_income(correlation: float, share: Floats) -> npt.NDArray[np.bool_]:
         score = correlation * own + np.sqrt(1 - correlation**2) * rng.standard_normal(n)
@@ -391,7 +338,7 @@ def _set_to_anchors(model: _Model, anchors: pl.DataFrame) -> _Model:
     """Return the model with shares of modes, distances and speeds set so that its expectations are the anchors."""
     told = model.told
     target, figures = _targets(anchors, told)
-    who = _persons(np.random.default_rng([_FIT_SEED, 1]), model, _FIT_PERSONS)
+    who = _persons(np.random.default_rng([homes.FIT_SEED, 1]), model, _FIT_PERSONS)
     central = np.isin(told.districts["zone"][who.district], CENTRAL)
     tours = _tours_on_working_day(told, who) * central[:, None]
     log_shape = np.log(np.vstack([told.modes["commute_seed_share"], told.modes["other_seed_share"]]))
@@ -403,7 +350,7 @@ def _set_to_anchors(model: _Model, anchors: pl.DataFrame) -> _Model:
         if np.abs(now - target).max() < _TIGHT:
             break
     by_class /= by_class.sum(axis=1, keepdims=True)
-    points = qmc.Sobol(3, seed=_FIT_SEED).random_base2(_NODES)
+    points = qmc.Sobol(3, seed=homes.FIT_SEED).random_base2(_NODES)
     n, acts = len(points), len(told.acts)
     act = np.repeat(np.arange(acts), n)
     u, access, pace = (np.tile(points[:, i], acts) for i in range(3))
@@ -489,17 +436,20 @@ def _fitted(
     polygons = list(shapely.from_wkb(outlines["geometry_wkb"].to_numpy()))
     census = _census(people, adcodes)
     residents = census.sum(axis=1)
-    rng = np.random.default_rng([_FIT_SEED, 0])
-    lon, lat, metro_km = _homes(rng, told, polygons, adcodes, stations)
+    rng = np.random.default_rng([homes.FIT_SEED, 0])
+    lived = homes.draw(
+        rng, polygons, adcodes, stations, near_share=told.districts["near_station_share"],
+        near_km=told.districts["near_station_km"],
+    )  # fmt: skip
     edges, destinations = _destinations(
-        rng, told, polygons, lon, lat, residents / outlines["area_km2"].cast(pl.Float64).to_numpy()
+        rng, told, polygons, lived, residents / outlines["area_km2"].cast(pl.Float64).to_numpy()
     )
     score = np.linspace(-2 * _CLIP, 2 * _CLIP, _SCORES)
     below = ndtr(score[:, None] - told.districts["income_shift"][None, :]) @ (residents / residents.sum())
     cars = pl.DataFrame({"adcode": adcodes}).join(people, on="adcode", how="left")["household_car_share"]
     model = _Model(
         told, adcodes, np.cumsum(census.ravel() / census.sum()), (score, below), cars.cast(pl.Float64).to_numpy(),
-        metro_km, edges, destinations, np.zeros((2, len(told.acts))), {},
+        lived.metro_km, edges, destinations, np.zeros((2, len(told.acts))), {},
     )  # fmt: skip
     return _set_to_anchors(model, anchors)
 
@@ -627,6 +577,8 @@ def _block(model: _Model, seed: int, number: int, working: npt.NDArray[np.bool_]
     metro = pl.repeat(None, act.size, dtype=pl.Float64, eager=True) if who.metro_km is None else pl.Series(
         who.metro_km[person].round(_PLACES)
     )  # fmt: skip
+    if not act.size:
+        raise RangeError("The assumptions let nobody travel. Check the shares of the table 'people'.")
     made = pl.DataFrame(
         {
             "_row": np.arange(act.size),
@@ -665,35 +617,6 @@ def _block(model: _Model, seed: int, number: int, working: npt.NDArray[np.bool_]
         pl.exclude("_row", "_person"),
         pl.lit(True).alias("is_synthetic"),
     ).select(TRIP_SCHEMA)
-
-
-def _blocks(
-    model: _Model, seed: int, n_trips: int, working: npt.NDArray[np.bool_], start: dt.date, workers: int
-) -> Iterator[pl.DataFrame]:
-    """Yield the table block by block, cut at its length; workers only work ahead."""
-    left, number = n_trips, 0
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        ahead = deque(pool.submit(_block, model, seed, k, working, start) for k in range(workers))
-        try:
-            while left > 0:
-                rows = ahead.popleft().result()
-                number += 1
-                if rows.height == 0:
-                    raise RangeError("The assumptions let nobody travel. Check the shares of the table 'people'.")
-                rows = rows.head(left)
-                left -= rows.height
-                if left > 0:
-                    ahead.append(pool.submit(_block, model, seed, number + workers - 1, working, start))
-                yield rows
-        finally:
-            for waiting in ahead:
-                waiting.cancel()
-
-
-def _whole(value: object, what: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise RangeError(f"{what} is {value!r}; expected a whole number of {least} or more.")
-    return int(value)
 
 
 def synthesise(
@@ -774,26 +697,21 @@ def synthesise(
     (2009), Discrete Choice Methods with Simulation, section 2.8, DOI 10.1017/CBO9780511805271. The figures: see the
     anchors.
     """
-    n_trips, seed = _whole(n_trips, "n_trips", 0), _whole(seed, "The seed", 0)
-    workers = _whole(workers, "workers", 1)
+    n_trips, seed = whole(n_trips, "n_trips", 0), whole(seed, "The seed", 0)
+    workers = whole(workers, "workers", 1)
     model = _fitted(anchors, people, boundaries, stations, assumptions)
-    days = _whole(int(model.told.scalars["days"]), "The assumption 'days'", 1)
+    days = whole(int(model.told.scalars["days"]), "The assumption 'days'", 1)
     last = start + dt.timedelta(days=days - 1)
     working = periods.calendar(start, last).sort("date_local").collect()["is_workday"].to_numpy()
     schema = {c: polars_dtype(COLUMNS[c].dtype) for c in TRIP_SCHEMA}
 
-    def made(
-        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        wanted = n_trips if n_rows is None else min(n_trips, n_rows)
-        if wanted == 0:
-            yield pl.DataFrame(schema=schema).select(with_columns or list(schema))
-        for rows in _blocks(model, seed, wanted, working, start, workers):
-            if predicate is not None:
-                rows = rows.filter(predicate)
-            yield rows.select(with_columns) if with_columns is not None else rows
+    def block(number: int) -> pl.DataFrame:
+        return _block(model, seed, number, working, start)
 
-    return pl.io.plugins.register_io_source(made, schema=schema, is_pure=True, explain_name="synthetic trips")
+    def numbers() -> Iterator[tuple[int]]:
+        return ((number,) for number in itertools.count())
+
+    return made_in_blocks(block, numbers, rows=n_trips, workers=workers, schema=schema, name="synthetic trips")
 
 
 def _statistic(row: Mapping[str, Any]) -> pl.Expr:

@@ -2,7 +2,7 @@
 
 The sheets hold provinces, cities and counties one below the other, with sums in between that have no code or a code of
 their own. Each recipe returns one level as a partition: its rows add up to the country, nobody stands in two of them.
-Beijing's districts have a table of their own.
+Beijing's districts have a table of their own, and another of all cells from which a synthetic population is made.
 
 References
 ----------
@@ -18,6 +18,8 @@ import polars as pl
 
 from citylab import tables
 from citylab.errors import DataError
+from citylab.population.margins import SCHOOLING
+from citylab.population.margins import SEXES as SEX_NAMES
 from citylab.sources.measurements import must_touch
 
 YEAR = 2020
@@ -38,6 +40,14 @@ RENAMED = {
 }
 
 
+def _all_districts(rows: pl.DataFrame, path: Path) -> None:
+    if rows.height != DISTRICTS:
+        raise DataError(
+            f"{path.name}: {rows.height} districts at the census of {YEAR}; expected {DISTRICTS}. Was a merged or an "
+            "aggregate row added?"
+        )
+
+
 def parse_districts(paths: Sequence[Path]) -> pl.LazyFrame:
     """Read the age structure, household size and car ownership of Beijing's districts at the census of 2020.
 
@@ -56,11 +66,7 @@ def parse_districts(paths: Sequence[Path]) -> pl.LazyFrame:
     """
     (path,) = paths
     raw = pl.read_csv(path, schema_overrides={"code": pl.String}).filter(pl.col("year") == YEAR)
-    if raw.height != DISTRICTS:
-        raise DataError(
-            f"{path.name}: {raw.height} districts at the census of {YEAR}; expected {DISTRICTS}. Was a merged or an "
-            "aggregate row added?"
-        )
+    _all_districts(raw, path)
     return raw.lazy().select(
         *(pl.col(theirs).alias(ours) for theirs, ours in RENAMED.items()),
         "year",
@@ -133,12 +139,17 @@ def _head(text: str) -> str:
     return text.replace("\n", "").replace("(", "（").replace(")", "）")
 
 
-def _sheet(path: Path, year: int) -> pl.DataFrame:
-    """Return one census sheet: code or null, name, and every figure that we keep; sums without a code are gone."""
+def _text(path: Path) -> pl.DataFrame:
+    """Return one census sheet as text, with null where the compilers wrote NA."""
     raw = pl.read_excel(path, engine="calamine", infer_schema_length=0)
     raw = raw.rename(_head)
     raw = raw.with_columns(pl.all().cast(pl.String).str.strip_chars())
-    raw = raw.with_columns(pl.when(pl.all() != "NA").then(pl.all()))
+    return raw.with_columns(pl.when(pl.all() != "NA").then(pl.all()))
+
+
+def _sheet(path: Path, year: int) -> pl.DataFrame:
+    """Return one census sheet: code or null, name, and every figure that we keep; sums without a code are gone."""
+    raw = _text(path)
 
     def number(head: str) -> pl.Expr:
         return pl.col(head).cast(pl.Float64)
@@ -350,6 +361,79 @@ def parse_provinces(paths: Sequence[Path]) -> pl.LazyFrame:
     """
     provinces = _both_years(paths, lambda units: units.filter(level="province"))
     return provinces.drop("area_id", "area_name_zh", "province_adcode")
+
+
+# Cells of Beijing's districts -------------------------------------------------------------------------------------
+
+COUNTS = {
+    "family_households": "家庭户数",
+    "one_person_households": "一人户数",
+    "one_generation_households": "一代户数",
+    "two_generation_households": "二代户数",
+    "three_generation_households": "三代户数",
+    "four_generation_households": "四代以上户数",
+    "households_one_65plus": "有一个老人",
+    "households_two_65plus": "有二个老人",
+    "households_three_65plus": "有三个及以上老人",
+    "family_household_persons": "家庭户人口数",
+    "registered_other_province": "户口登记地在外乡镇街道人口_省外",
+    "long_form_households": "家庭户户数_长表",
+    "long_form_households_with_car": "拥有家用汽车",
+}
+"""Counts of a district that are not broken down, and their heads in the sheet of 2020."""
+OF_PERSONS = ("family_household_persons", "registered_other_province")
+"""Those of them that count persons; the others count households."""
+ASKED = "6+"
+"""Ages of which the census asks the schooling."""
+_DISTRICT_CODE = "^1101(0[1-9]|[1-9][0-9])$"
+
+
+def parse_district_margins(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Read counts of 2020 for Beijing's districts: ages and schooling by sex, households, registration, cars.
+
+    Parameters
+    ----------
+    paths
+        The sheet of 2020.
+
+    Returns
+    -------
+    polars.LazyFrame
+        One row per district and cell of a published table (``indicator``). ``sex``, ``age_group`` and ``schooling`` are
+        null where the table is not broken down by them.
+
+    Raises
+    ------
+    DataError
+        Other than sixteen districts have figures, or a cell of theirs is empty.
+    """
+    (path,) = paths
+    raw = _text(path).filter(pl.col("区划代码").str.contains(_DISTRICT_CODE))
+    _all_districts(raw, path)
+    cells: list[tuple[str, str | None, str | None, str | None, str, str]] = []
+    for place, sex in enumerate(SEX_NAMES):
+        cells += [
+            ("age", sex, group, None, "persons", heads[place])
+            for group, heads in zip(AGES, _AGE_HEADS[YEAR], strict=True)
+        ]
+        cells += [
+            ("schooling", sex, ASKED, level, "persons", f"{head}_{SEXES[place]}")
+            for level, (_, head) in zip(SCHOOLING[1:], _SCHOOLING.values(), strict=True)
+        ]
+    cells += [
+        (name, None, None, None, "persons" if name in OF_PERSONS else "households", head)
+        for name, head in COUNTS.items()
+    ]
+    names = {n: pl.String for n in ("indicator", "sex", "age_group", "schooling", "unit", "head")}
+    told = pl.DataFrame(cells, schema=names, orient="row")
+    own = raw.select(
+        pl.col("区划代码").alias("adcode"), pl.col(_NAME[YEAR]).alias("district_name_zh"), *told["head"]
+    ).unpivot(index=["adcode", "district_name_zh"], variable_name="head")
+    rows = own.join(told, on="head", validate="m:1").with_columns(pl.col("value").cast(pl.Float64), year=pl.lit(YEAR))
+    if (lost := rows.filter(pl.col("value").is_null())).height:
+        at = lost.select("district_name_zh", "head").row(0)
+        raise DataError(f"{path.name}: no figure for {at[1]} of {at[0]}; expected a count. Is it another edition?")
+    return rows.lazy().drop("head")
 
 
 MATCHED = {

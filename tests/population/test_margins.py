@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 import citylab as cl
-from citylab import tables
 from citylab.errors import DataError, SchemaError
 from citylab.population import margins
 
@@ -23,6 +22,13 @@ def districts():
 @pytest.fixture(scope="module")
 def counties():
     return cl.load("nbs__census_county_structure").filter(pl.col("year") == 2020).collect()
+
+
+def test_the_margins_taken_without_asking_the_catalogue_are_those_that_it_loads(census):
+    loaded = margins.read(cl.load(margins.PUBLISHED))
+    assert (loaded.adcodes, loaded.age_groups) == (census.adcodes, census.age_groups)
+    for name in ("ages", "schooling", "migrants", "households", "members", "alone", "car_share", "elders"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(census, name))
 
 
 def test_the_table_agrees_with_what_other_sets_hold_of_the_same_census(census, districts, counties):
@@ -78,9 +84,10 @@ def test_age_groups_are_named_from_first_to_last_year(census):
     assert census.age_groups[-1] == "85+"
 
 
-def changed(item: str, value: float | None, adcode: str = "110105") -> pl.DataFrame:
-    return tables.read("population_census").with_columns(
-        pl.when(item=item, adcode=adcode).then(pl.lit(value)).otherwise(pl.col("value")).alias("value")
+def changed(indicator: str, value: float | None, adcode: str = "110105") -> pl.DataFrame:
+    table = cl.load(margins.PUBLISHED).collect()
+    return table.with_columns(
+        pl.when(indicator=indicator, adcode=adcode).then(pl.lit(value)).otherwise(pl.col("value")).alias("value")
     )
 
 
@@ -88,7 +95,7 @@ def changed(item: str, value: float | None, adcode: str = "110105") -> pl.DataFr
     ("table", "told"),
     [
         (changed("family_households", None), "holds None for"),
-        (changed("family_households", -1), "holds -1 for"),
+        (changed("family_households", -1), "holds -1.0 for"),
         (
             changed("family_household_persons", 9e6),
             "more members of family households than residents in the district 110105",
@@ -109,15 +116,23 @@ def test_counts_that_contradict_each_other_are_told_with_the_district(table, tol
 
 
 def test_a_missing_or_double_count_and_a_missing_column_are_told():
-    table = tables.read("population_census")
-    lost = table.filter(~((pl.col("item") == "family_households") & (pl.col("adcode") == "110105")))
+    table = cl.load(margins.PUBLISHED).collect()
+    lost = table.filter(~((pl.col("indicator") == "family_households") & (pl.col("adcode") == "110105")))
     with pytest.raises(DataError, match=r"no count, or two, of 'family_households' for \('110105',\)"):
         margins.read(lost)
     with pytest.raises(DataError, match="no count, or two, of 'one_person_households'"):
         margins.read(
-            pl.concat(
-                [table, table.filter(item="one_person_households").head(1).with_columns(value=pl.lit(1, pl.Int64))]
-            )
+            pl.concat([table, table.filter(indicator="one_person_households").head(1).with_columns(value=pl.lit(1.0))])
         )
     with pytest.raises(SchemaError, match=r"lacks the columns \['sex'\]"):
         margins.read(table.drop("sex"))
+
+
+@pytest.mark.parametrize("group", ["under 5", "-4", None])
+def test_an_age_group_that_does_not_begin_with_an_age_is_told(group):
+    table = cl.load(margins.PUBLISHED).collect()
+    odd = table.with_columns(
+        pl.when(indicator="age", age_group="0").then(pl.lit(group)).otherwise("age_group").alias("age_group")
+    )
+    with pytest.raises(DataError, match="expected first and last year such as '60-64'"):
+        margins.read(odd)

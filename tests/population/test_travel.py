@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import math
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -411,3 +414,19 @@ def test_the_embedded_sample_says_synthetic_in_both_languages_and_in_every_row()
         assert "合成" in part
         assert "ynthetic" in part
     assert cl.load("citylab__synthetic_trip_travel").select(pl.col("is_synthetic").all()).collect().item()
+
+
+def test_trips_dropped_half_read_end_quietly(given_tables: Mapping[str, pl.DataFrame], monkeypatch: pytest.MonkeyPatch):
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    before = set(threading.enumerate())
+    batches = travel.synthesise(N, seed=7, workers=2, **given_tables).collect_batches(chunk_size=500)
+    assert next(batches).height > 0
+    own = [t for t in set(threading.enumerate()) - before if t.name.startswith("ThreadPoolExecutor")]
+    assert own
+    del batches
+    gc.collect()
+    for thread in own:  # they end by themselves
+        thread.join(10)
+        assert not thread.is_alive()
+    assert complaints == []

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import citylab as cl
 from citylab import tables
+from citylab.catalog.building import compile_table
+from citylab.catalog.registry import declaration
 from citylab.errors import DataError
+from citylab.population.margins import SCHOOLING as SCHOOLING_LEVELS
 from citylab.sources import nbscensus
 
 pytestmark = pytest.mark.filterwarnings("ignore::citylab.errors.UsageWarning")
@@ -76,6 +80,72 @@ def test_the_census_of_2010_on_other_districts_stays_out(
     fewer.write_text("".join(lines[:-1]), encoding="utf-8")
     with pytest.raises(DataError, match="15 districts"):
         nbscensus.parse_districts([fewer])
+
+
+# Cells of Beijing's districts -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cells(mirror: Path) -> pl.DataFrame:
+    return nbscensus.parse_district_margins([mirror / SHEETS[1]]).collect()
+
+
+def total(cells: pl.DataFrame, indicator: str, **where: str) -> float:
+    return cells.filter(indicator=indicator, **where)["value"].sum()
+
+
+def test_the_embedded_cells_are_what_the_recipe_makes_of_the_sheet(mirror: Path):
+    name = "nbs__census_district_margin"
+    assert_frame_equal(compile_table(declaration(name), progress=False), cl.load(name).collect())
+
+
+def test_cells_add_up_to_the_bulletin_of_the_city(cells: pl.DataFrame):
+    # 北京市第七次全国人口普查公报, and 841.8 ten-thousands from other provinces at its presentation on 2021-05-19.
+    assert total(cells, "age") == 21_893_095
+    assert (total(cells, "age", sex="male"), total(cells, "age", sex="female")) == (11_195_390, 10_697_705)
+    first = pl.col("age_group").str.extract(r"^(\d+)").cast(pl.Int64)
+    ages = cells.filter(indicator="age")
+    bands = {(0, 14): 2_591_507, (15, 59): 15_002_998, (60, 120): 4_298_590, (65, 120): 2_912_060}
+    assert {band: ages.filter(first.is_between(*band))["value"].sum() for band in bands} == bands
+    assert total(cells, "family_households") == 8_230_792
+    assert total(cells, "family_household_persons") == 19_014_338
+    assert round(total(cells, "registered_other_province") / 1e4, 1) == 841.8
+
+
+def test_schooling_is_that_of_the_bulletin_but_for_primary_schools(cells: pl.DataFrame):
+    # 第七次全国人口普查公报（第六号）, table 6-1, Beijing, per 100,000 residents: 41,980, 17,593, 23,289 and 10,503.
+    per = {s: total(cells, "schooling", schooling=s) / 21_893_095 * 1e5 for s in SCHOOLING_LEVELS}
+    assert int(per["college"] + per["university"]) == 41_980
+    assert int(per["senior_secondary"]) == 17_593
+    assert int(per["junior_secondary"]) == 23_289
+    # The bulletin is of the first count; the county tables have 78 fewer with primary schooling.
+    assert 10_503 - per["primary"] == pytest.approx(78, abs=1)
+
+
+def test_cells_and_counts_of_a_district_agree_with_the_other_sets(cells: pl.DataFrame, districts: pl.DataFrame):
+    residents = cells.filter(indicator="age").group_by("adcode").agg(pl.col("value").sum())
+    both = districts.join(residents, on="adcode", validate="1:1")
+    assert (both["value"] == both["population_persons"]).all()
+    wide = cells.filter(pl.col("sex").is_null()).pivot("indicator", index="adcode", values="value")
+    generations = [f"{n}_generation_households" for n in ("one", "two", "three", "four")]
+    assert (wide.select(pl.sum_horizontal(generations)).to_series() == wide["family_households"]).all()
+    assert (wide["one_person_households"] <= wide["one_generation_households"]).all()
+    both = districts.join(wide, on="adcode", validate="1:1")
+    assert (both["long_form_households"] == both["long_form_household_count"]).all()
+
+
+def test_a_sheet_of_another_census_or_with_a_district_or_a_figure_missing_is_refused(
+    mirror: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sheet = nbscensus._text(mirror / SHEETS[1]).filter(pl.col("区划代码").str.starts_with("11"))
+    path = mirror / SHEETS[1]
+    monkeypatch.setattr(nbscensus, "_text", lambda _: sheet.filter(pl.col("区划代码") != "110101"))
+    with pytest.raises(DataError, match="15 districts at the census of 2020"):
+        nbscensus.parse_district_margins([path])
+    empty = pl.when(pl.col("区划代码") != "110105").then("一人户数")
+    monkeypatch.setattr(nbscensus, "_text", lambda _: sheet.with_columns(empty.alias("一人户数")))
+    with pytest.raises(DataError, match="no figure for 一人户数 of 朝阳区"):
+        nbscensus.parse_district_margins([path])
 
 
 # Counties, cities and provinces --------------------------------------------------------------------------------------
