@@ -528,8 +528,10 @@ def jumps(
 ) -> pl.DataFrame:
     """Flag changes of a series that are out of line with its other changes: a change of source more likely than growth.
 
-    Changes per year are compared with their median by the modified z-score, 0.6745 (x - median) / MAD. A flag is a
-    reason to read the notes of the source and to declare a break, not a proof.
+    Changes per year are compared with their median by the modified z-score, 0.6745 (x - median) / MAD. Where most
+    changes are alike the MAD is next to nothing and any other change would be a jump, so that the scale is held to half
+    of the one from the mean absolute deviation. A flag is a reason to read the notes of the source and to declare a
+    break, not a proof.
 
     Parameters
     ----------
@@ -583,7 +585,7 @@ def jumps(
         slope = np.diff(y) / np.diff(at)
         off = slope - np.median(slope)
         mad, mean = float(np.median(np.abs(off))), float(np.abs(off).mean())
-        scale = mad / rule("break_scale") if mad > 0 else mean * rule("break_mean_scale")
+        scale = max(mad / rule("break_scale"), mean * rule("break_mean_scale") * rule("break_floor"))
         z = off / scale if scale > 0 else np.zeros(len(off))
         is_enough = len(slope) >= rule("break_changes")
         head = {c: [part[c][0]] * len(slope) for c in keys}

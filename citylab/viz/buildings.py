@@ -154,7 +154,7 @@ def budget_plot(
     rows = figures.rows_of(curve, ["budget", value, low, high, ranked, "level"], "The budgets").sort("budget")
     unit = say("tonnes_a_year", lang)
     last = rows.row(-1, named=True)
-    money = f"{say('million_of', lang)} {currency}"
+    money = f"{say('million_of', lang)}{'' if lang == 'zh' else ' '}{currency}"
     best, rank = say("best_portfolio", lang), say("by_cost_per_tonne", lang)
     spoken = (
         f"{numbers.figures(last['budget'] / MILLION)} {money}: {best} {numbers.figures(last[value])} {unit}, "

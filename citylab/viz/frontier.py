@@ -70,7 +70,7 @@ def frontier_plot(
         raise DataError(f"The frontier has objectives {strange}; expected {list(OBJECTIVES)}.")
     figures.need_one_group(rows, ["objective", "budget"], "The frontier")
     rows = rows.with_columns((100 * pl.col("reached_persons") / pl.col("persons")).alias("share"))
-    money = f"{say('million_of', lang)} {currency}"
+    money = f"{say('million_of', lang)}{'' if lang == 'zh' else ' '}{currency}"
     drawn = [o for o in OBJECTIVES if o in set(rows["objective"])]
     names = {o: say(f"objective_{o}", lang) for o in drawn}
     last = {o: rows.filter(objective=o).row(-1, named=True) for o in drawn}

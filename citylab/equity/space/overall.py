@@ -199,7 +199,7 @@ def moran_rates(
     """
 
     def made(p: Placed) -> list[_Drawn]:
-        from esda.smoothing import assuncao_rate
+        assuncao_rate = _esda().smoothing.assuncao_rate
 
         standardised = np.asarray(assuncao_rate(p.values[events], p.values[population]), dtype=np.float64)
         if placed.is_constant(p.values[events] / p.values[population]):
@@ -333,7 +333,7 @@ def geary(
     """
 
     def made(p: Placed) -> list[_Drawn]:
-        import esda
+        esda = _esda()
 
         z = _z(p.values[value])
         found = esda.Geary(z, _graph(p.weights), transformation="O", permutations=0)
@@ -400,7 +400,7 @@ def getis_ord_g(
     """
 
     def made(p: Placed) -> list[_Drawn]:
-        import esda
+        esda = _esda()
 
         x = p.values[value]
         if x.min() < 0:
@@ -618,8 +618,20 @@ def _graph(weights: csr_array) -> Any:
     )  # fmt: skip
 
 
+def _esda() -> Any:
+    """Return esda; of its progress bars, which Jupyter may lack, nothing is said."""
+    import warnings
+
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        import esda
+    return esda
+
+
 def _moran(name: str, x: Floats, weights: csr_array, assumption: Assumption) -> _Drawn:
-    import esda
+    esda = _esda()
 
     z = _z(x)
     found = esda.Moran(z, _graph(weights), transformation="O", permutations=0)
