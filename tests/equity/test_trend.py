@@ -50,7 +50,7 @@ OF = {"value": "y", "group": "g", "time": "year"}
 def test_published_figures_contradict_that_the_urban_rural_divide_keeps_widening():
     told = trend_of_gap(CNNIC, rounding=0.1, bound=100, **USE)
     # 24.1 -> 23.7 points: -0.4, and four figures rounded to 0.1 are off by 0.2 together at most. The printed figures
-    # say no more: CNNIC's base moved in between (series_breaks); within one base only widening is ruled out (next test).
+    # say no more: CNNIC's base moved in between (series_breaks); within one base only widening is ruled out (next).
     row = told.tidy().filter(measure="absolute").row(0, named=True)
     assert (row["change"], row["lower"], row["upper"]) == pytest.approx((-0.4, -0.6, -0.2))
     assert told.verdict("absolute") == "narrowing"
