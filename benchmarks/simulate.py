@@ -1,7 +1,7 @@
 """A slider's answer, and the yearly state of persons: a policy simulated on 100,000 persons and on 2 million.
 
 The answer is everything that a page draws: both runs of 64 draws and ten years with intervals, by group and a tonne.
-A person-update is one person in one year under three levers, with ten columns of state.
+A person-update is one person in one year under three levers, with eleven columns of state.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def rows() -> Iterator[Row]:
     timing = take_turns({"citylab": lambda: person_state(people, PLAN, years=YEARS)}, runs=3)["citylab"]
     rate = PERSONS * len(YEARS) / sorted(timing.wall_s)[len(timing.wall_s) // 2]
     yield Row(
-        f"person_state, {PERSONS:,} persons × {len(YEARS)} years, 3 levers, 10 columns, warm",
+        f"person_state, {PERSONS:,} persons × {len(YEARS)} years, 3 levers, 11 columns, warm",
         "citylab",
         f"{rate / 1e6:.1f} M updates/s",
         cpu=f"{sorted(timing.cpu_s)[len(timing.cpu_s) // 2]:.2f} s",

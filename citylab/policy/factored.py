@@ -90,8 +90,11 @@ class Space:
         """Return the product of the vectors that a key names, shape (cells,)."""
         found = self._vectors.get(key)
         if found is None:
-            found = np.ones(self.size)
-            for name in key:
+            # The first factor is no product yet, so that a vector of one name is not copied
+            names = sorted(key, key=lambda name: name[0] == _INVERSE)
+            begun = bool(names) and names[0][0] != _INVERSE
+            found = self._one(names.pop(0)) if begun else np.ones(self.size)
+            for name in names:
                 found = found / self._one(name[1:]) if name[0] == _INVERSE else found * self._one(name)
             if len(self._vectors) >= MAX_VECTORS:
                 self._vectors.clear()

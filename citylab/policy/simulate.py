@@ -35,10 +35,19 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 MONEY = ("household_cny", "budget_cny", "firm_cny", "resource_cny")
+KIND = ("comfort_cny", "firm_comfort_cny")
+"""Gains in kind of households and of firms: what use gained or given up is worth to them."""
+SOCIETY = "society_cny"
+"""Money of households, public purse and firms and gains in kind together: what society gains, but for what no lever
+books (climate, health, time of others)."""
 ACCESS = tuple(RATES)
 """Counts of persons that say who is connected."""
 OUTCOMES = ("household_cny_person", "gaining_share", "losing_share", "online_share", "covered_share", "service_share")
-"""What :meth:`Result.by_group` tells of each group."""
+"""What :meth:`Result.by_group` tells of each group by money."""
+WELFARE_OUTCOMES = ("welfare_cny_person", "comfort_cny_person", "gaining_share", "losing_share")
+"""What :meth:`Result.by_group` tells of each group by money and comfort together."""
+MEASURES = {"money": OUTCOMES, "welfare": WELFARE_OUTCOMES}
+"""By what winners and losers are told."""
 MIN_DRAWS = 2
 """Fewest draws of which a spread can be told."""
 BLOCK = 64
@@ -186,7 +195,9 @@ def _years(
             "access": _wide([before.total(n) for n in ACCESS], draws),
             "access_after": _wide([after.total(n) for n in ACCESS], draws),
             "money": _wide([after.total(n) for n in MONEY], draws),
-            "household": after["household_cny"] if after.touched_household else None,
+            "kind": _wide([after.total(n) for n in KIND], draws),
+            "household": after.booked("household_cny"),
+            "comfort": after.booked("comfort_cny"),
         }
         if k == len(years) - 1:
             for name in _GROUP_ACCESS:
@@ -198,16 +209,17 @@ def _years(
         yearly = list(pool.map(one, range(len(years))))
     arrays = {
         name: np.stack([y[name] for y in yearly], axis=1)
-        for name in ("co2", "co2_after", "pm25", "pm25_after", "access", "access_after", "money")
+        for name in ("co2", "co2_after", "pm25", "pm25_after", "access", "access_after", "money", "kind")
     }
-    household: Array | None = None
-    for y in yearly:
-        if y["household"] is not None:
-            household = y["household"] if household is None else household + y["household"]
-    if household is not None:
-        household = household / len(years)
-    arrays["group"] = _by_group(world, household, yearly[-1], options, draws)
+    household, comfort = (_mean([y[name] for y in yearly]) for name in ("household", "comfort"))
+    arrays["group"], arrays["group_welfare"] = _by_group(world, household, comfort, yearly[-1], options, draws)
     return arrays
+
+
+def _mean(flows: Sequence[Any]) -> Any:
+    """Return the yearly mean of flows by cell, of which those not booked are None; None if none was."""
+    booked = [flow for flow in flows if flow is not None]
+    return sum(booked[1:], booked[0]) / len(flows) if booked else None
 
 
 def _wide(columns: Sequence[Array], draws: int) -> Array:
@@ -215,28 +227,36 @@ def _wide(columns: Sequence[Array], draws: int) -> Array:
     return np.concatenate([np.broadcast_to(c, (draws, 1)) for c in columns], axis=1)
 
 
-def _by_group(world: World, household: Any, last: Mapping[str, Any], options: Mapping[str, Any], draws: int) -> Array:
-    """Return :data:`OUTCOMES` by group, shape (draws, groups, outcomes)."""
+def _by_group(
+    world: World, household: Any, comfort: Any, last: Mapping[str, Any], options: Mapping[str, Any], draws: int
+) -> tuple[Array, Array]:
+    """Return :data:`OUTCOMES` and :data:`WELFARE_OUTCOMES` by group, each of shape (draws, groups, outcomes)."""
     state = world.state(world.reference.years[-1], draws=draws, **options)
     persons = world.people(world.reference.years[-1])["persons"]
     total = world.setting(options.get("replicate_seed")).space.by_group
     inside = total(state["persons"])
     shape = (draws, world.groups.height)
     zero = np.zeros(shape)
-    found = []
-    if household is None:
-        found += [zero, zero, zero]
-    else:
-        found.append(total(household) / inside)
+
+    def person(flow: Any) -> Array:
+        return zero if flow is None else total(flow) / inside
+
+    def sides(flow: Any) -> list[Array]:
+        if flow is None:
+            return [zero, zero]
         # Replicates differ in weights; who gains in a cell is the same in all of them but for the scaling to totals
-        alike = "replicate_seed" in options and isinstance(household, Factored)
-        change = np.asarray(household.middle() if alike else household)
+        alike = "replicate_seed" in options and isinstance(flow, Factored)
+        change = np.asarray(flow.middle() if alike else flow)
         floor = world.reference.rule("min_change_cny") * persons
-        found.append(total((change > floor) * persons) / inside)
-        found.append(total((change < -floor) * persons) / inside)
-    for name in _GROUP_ACCESS:
-        found.append(zero if last[name] is None else total(last[name]) / inside)
-    return np.stack([np.broadcast_to(f, shape) for f in found], axis=2)
+        return [total((change > floor) * persons) / inside, total((change < -floor) * persons) / inside]
+
+    money = sides(household)
+    both = comfort if household is None else household if comfort is None else household + comfort
+    access = [person(last[name]) for name in _GROUP_ACCESS]
+    found = [person(household), *money, *access]
+    welfare = [person(both), person(comfort), *(money if comfort is None else sides(both))]
+    by_money, by_welfare = (np.stack([np.broadcast_to(f, shape) for f in fs], axis=2) for fs in (found, welfare))
+    return by_money, by_welfare
 
 
 @dataclass(frozen=True)
@@ -288,7 +308,7 @@ class Result:
             *(("co2_t", sector, "t") for sector in (*SECTORS, TOTAL)),
             (PM25, TOTAL, "µg/m³"),
             *((name, TOTAL, "person") for name in ACCESS),
-            *((name, TOTAL, "CNY") for name in MONEY),
+            *((name, TOTAL, "CNY") for name in (*MONEY, *KIND, SOCIETY)),
         ]
 
     @staticmethod
@@ -297,9 +317,12 @@ class Result:
         sides = []
         for end in ("", "_after"):
             co2 = outputs[f"co2{end}"]
-            money = outputs["money"] if end else np.zeros_like(outputs["money"])
+            kind = outputs["kind"].sum(axis=2, keepdims=True)
+            society = kind - outputs["money"][:, :, [MONEY.index("resource_cny")]]
+            flows = np.concatenate([outputs["money"], outputs["kind"], society], axis=2)
             city = co2.sum(axis=2, keepdims=True)
-            sides.append(np.concatenate([co2, city, outputs[f"pm25{end}"], outputs[f"access{end}"], money], axis=2))
+            parts = [co2, city, outputs[f"pm25{end}"], outputs[f"access{end}"], flows if end else np.zeros_like(flows)]
+            sides.append(np.concatenate(parts, axis=2))
         return sides[0], sides[1]
 
     @cached_property
@@ -357,7 +380,10 @@ class Result:
             is_synthetic``.
             Quantities: ``co2_t`` by sector and in ``total`` (t/year), ``pm25_ugm3`` (mean of the residents),
             persons online, with a smartphone, covered, using services (persons), and money (CNY/year, + is a gain; of
-            ``resource_cny`` + is used up). Money is against the reference, whose own is not counted: its columns are 0.
+            ``resource_cny`` + is used up). ``household_cny`` is what is in the purse; ``comfort_cny`` and
+            ``firm_comfort_cny`` are what consumption and trips gained (+) or given up (-) are worth to households and
+            firms; ``society_cny`` is household, budget and firm money with both kinds of comfort, which is comfort less
+            resource cost. All are against the reference, whose own are not counted: its columns are 0.
         """
         before, drawn, replicates = self._yearly
         names = self._quantities
@@ -437,7 +463,7 @@ class Result:
             is_synthetic=pl.lit(self.is_synthetic)
         )
 
-    def by_group(self, group: str = "income_decile") -> pl.DataFrame:
+    def by_group(self, group: str = "income_decile", *, measure: str = "money") -> pl.DataFrame:
         """Return winners and losers.
 
         Parameters
@@ -445,40 +471,47 @@ class Result:
         group
             ``income_decile``, ``age_band`` (0 under 18, 1 of 18-59, 2 of 60 and over), ``adcode`` (district),
             ``has_smartphone``, or ``all``.
+        measure
+            By what people gain or lose: ``"money"`` (the purse alone) or ``"welfare"`` (money and comfort together). A
+            lever that makes people use less can fill the purse and still leave them worse off: tell both.
 
         Returns
         -------
         polars.DataFrame
             One row a level and outcome: ``group, level, persons, outcome, unit, difference, lower, upper, sd,
-            sd_sampling, sd_parameter, sd_model, is_synthetic``. Outcomes: ``household_cny_person`` (mean change of
-            money a person and year), ``gaining_share`` and ``losing_share`` (persons of cells whose mean change is
-            beyond the rule ``min_change_cny``), and the change of the shares of persons online, covered and using
-            services in the last year.
+            sd_sampling, sd_parameter, sd_model, gain_measure, is_synthetic``. Outcomes by money:
+            ``household_cny_person`` (mean change of money a person and year), ``gaining_share`` and ``losing_share``
+            (persons of cells whose mean change is beyond the rule ``min_change_cny``), and the change of the shares of
+            persons online, covered and using services in the last year. By welfare: ``welfare_cny_person`` (money and
+            comfort), ``comfort_cny_person``, ``gaining_share`` and ``losing_share``. ``gain_measure`` is ``measure``.
 
         Raises
         ------
         UnknownNameError
-            No such grouping.
+            No such grouping or measure.
         """
+        if measure not in MEASURES:
+            raise suggest(measure, MEASURES, what="measure", see="citylab.policy.simulate.MEASURES")
         known = self._groups["group"].unique(maintain_order=True).to_list()
         if group not in known:
             raise suggest(group, known, what="grouping", see="citylab.policy.world.GROUPS")
         at = np.flatnonzero((self._groups["group"] == group).to_numpy())
         levels, persons = self._groups["level"].to_list(), self._groups["persons"].to_list()
-        drawn, replicates = (_flat(o["group"][:, at, :]) for o in (self._drawn, self._replicates))
+        outcomes, held = MEASURES[measure], "group" if measure == "money" else "group_welfare"
+        drawn, replicates = (_flat(o[held][:, at, :]) for o in (self._drawn, self._replicates))
         keys = {
-            "group": [group] * (len(at) * len(OUTCOMES)),
-            "level": [levels[i] for i in at for _ in OUTCOMES],
-            "persons": [persons[i] for i in at for _ in OUTCOMES],
-            "outcome": [o for _ in at for o in OUTCOMES],
-            "unit": ["CNY/person/year" if o == OUTCOMES[0] else "1" for _ in at for o in OUTCOMES],
+            "group": [group] * (len(at) * len(outcomes)),
+            "level": [levels[i] for i in at for _ in outcomes],
+            "persons": [persons[i] for i in at for _ in outcomes],
+            "outcome": [o for _ in at for o in outcomes],
+            "unit": ["CNY/person/year" if o.endswith("_cny_person") else "1" for _ in at for o in outcomes],
         }
         told = self._spread(drawn, replicates)
         # A share of persons is none below 0 or above 1, though a draw and a replicate together may be
-        bounded = np.array([o in ("gaining_share", "losing_share") for _ in at for o in OUTCOMES])
+        bounded = np.array([o in ("gaining_share", "losing_share") for _ in at for o in outcomes])
         for side in ("lower", "upper"):
             told[side] = np.where(bounded, np.clip(told[side], 0.0, 1.0), told[side])
-        return pl.DataFrame({**keys, **told, "is_synthetic": self.is_synthetic})
+        return pl.DataFrame({**keys, **told, "gain_measure": measure, "is_synthetic": self.is_synthetic})
 
     def per_tonne(self) -> pl.DataFrame:
         """Return what a tonne saved costs, over all years and undiscounted.
@@ -486,9 +519,16 @@ class Result:
         Returns
         -------
         polars.DataFrame
-            Two rows, ``cost`` = ``resource`` (goods and labour used up beyond the reference, with capital spread over
-            its life) and ``budget`` (public money): ``cny_t, lower, upper, tonnes, reason``. Where the interval of the
-            tonnes covers 0 the three are null, and ``reason`` says so: a ratio to what may be nothing means nothing.
+            Three rows, ``cost`` = ``resource`` (goods and labour used up beyond the reference, with capital spread over
+            its life; energy not bought counts as saved), ``budget`` (public money) and ``society`` (resource cost and
+            the comfort given up, which is what a tonne costs people): ``cny_t, lower, upper, tonnes, reason``. Where
+            the interval of the tonnes covers 0 the three numbers are null, and ``reason`` says so: a ratio to what may
+            be nothing means nothing. Single draws in which no tonne is saved are left out of the interval.
+
+        Notes
+        -----
+        Compare ``society`` between levers. ``resource`` is negative for a price that makes people use less, because
+        what they no longer have is not in it.
         """
         at = {(q, s): i for i, (q, s, _) in enumerate(self._quantities)}
         drawn, replicates = (self._over_years(a) for a in self._yearly[1:])
@@ -497,9 +537,11 @@ class Result:
         low, high = -told["upper"][0], -told["lower"][0]
         picked = np.arange(self.draws) % replicates.shape[0]
         joint = drawn + (replicates - replicates.mean(axis=0))[picked]
+        # A cap that binds in nearly all draws saves nothing in the others: these have no cost of a tonne
+        joint = joint[joint[:, saved] < 0]
         tail = (1 - self.interval) / 2
         rows = []
-        for cost, name, sign in (("resource", "resource_cny", 1.0), ("budget", "budget_cny", -1.0)):
+        for cost, name, sign in COSTS:
             row: dict[str, Any] = {"cost": cost, "tonnes": -float(told["difference"][0]), "reason": None}
             if low <= 0:
                 row |= {"cny_t": None, "lower": None, "upper": None}
@@ -532,6 +574,8 @@ class Result:
 
 TOTAL = "total"
 """Sector that stands for all."""
+COSTS = (("resource", "resource_cny", 1.0), ("budget", "budget_cny", -1.0), ("society", SOCIETY, -1.0))
+"""Kinds of cost of a tonne, the quantity each is made of, and the sign of a cost in it."""
 
 
 def _flat(array: Array) -> Array:
@@ -647,13 +691,18 @@ ASSUMPTIONS = (
     "A cell gains or loses by its mean; persons of a cell may differ.",
     "PM2.5 follows fuel burnt in the city in proportion, at one level for all residents.",
     "Money is at constant prices and undiscounted; capital is spread over its life.",
-    "Comfort and time gained or lost count as money only where a lever books them.",
+    "Money is what is in the purse. Comfort is what consumption and trips gained or given up are worth to their users: "
+    "a unit that a price adds or takes lies half-way between the old and the new price, a trip that may not be made is "
+    "worth what it cost and an assumed hardship.",
+    "What society gains leaves out climate, health, time that others save in traffic, and what services online are "
+    "worth.",
 )
 """What every run takes for granted."""
 
 
 PERSON_STATE = (
     "household_cny",
+    "comfort_cny",
     "car_km",
     "metro_trips",
     "bus_trips",
@@ -665,8 +714,8 @@ PERSON_STATE = (
     "service_persons",
 )
 """What :func:`person_state` gives of a person, a year; counts of persons become chances."""
-CHUNK_PERSONS = 65_536
-"""Persons that are worked on together: their arrays fit the cache of a core."""
+CHUNK_PERSONS = 131_072
+"""Persons that are worked on together: enough that NumPy outweighs Python, few enough for memory."""
 
 
 def person_state(

@@ -25,6 +25,9 @@ KG_PER_TONNE = 1000.0
 OWNERS = ("household", "budget", "firm")
 """Who can gain or pay."""
 
+IN_KIND = {"household": "comfort_cny", "firm": "firm_comfort_cny"}
+"""Who can gain or lose in kind, and the flow that holds it."""
+
 
 @cache
 def _sides() -> Mapping[str, str]:
@@ -33,7 +36,7 @@ def _sides() -> Mapping[str, str]:
 
 
 class _Names(Mapping[str, str]):
-    """The names of the state with their side (people, city, factor, money), read when first asked for."""
+    """The names of the state with their side (people, city, factor, money, kind), read when first asked for."""
 
     def __getitem__(self, name: str) -> str:
         return _sides()[name]
@@ -46,7 +49,10 @@ class _Names(Mapping[str, str]):
 
 
 NAMES: Mapping[str, str] = _Names()
-"""Every name of the state and its side: ``people``, ``city``, ``factor`` or ``money``."""
+"""Every name of the state and its side: ``people``, ``city``, ``factor``, ``money`` or ``kind`` (a gain in kind)."""
+
+_FLOWS = ("money", "kind")
+_OF_CELLS = ("household_cny", "comfort_cny")
 
 
 class State:
@@ -73,7 +79,8 @@ class State:
     Notes
     -----
     Read with ``state["car_km"]``; assign a **new** array to change (``state["car_km"] = state["car_km"] * 0.9``), never
-    the array in place. Book money with :meth:`transfer` and :meth:`spend` only.
+    the array in place. Book money with :meth:`transfer` and :meth:`spend` only, and what use gained or given up is
+    worth with :meth:`enjoy`: money stays money, and who pays less for using less has less.
 
     ``previous_value`` is the value that the acting lever had a year before (its default if none), for costs of
     building; :meth:`path` gives its values of all years since it began, for stocks such as people trained.
@@ -107,26 +114,29 @@ class State:
         self._values.update({name: np.asarray(v, dtype=float).reshape(-1, 1) for name, v in city.items()})
         self.changed: set[str] = set()
         self.space = space
-        self._household: Array | None = None
+        self._of_cells: dict[str, Array] = {}
         self._city_money: dict[str, Array] = {}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values or NAMES.get(str(name)) == "money"
+        return name in self._values or NAMES.get(str(name)) in _FLOWS
 
     def __getitem__(self, name: str) -> Array:
         if name in self._values:
             return self._values[name]
-        if name == "household_cny":
-            return np.zeros((1, self.size)) if self._household is None else self._household
-        if NAMES.get(name) == "money":
+        if name in _OF_CELLS:
+            return self._of_cells[name] if name in self._of_cells else np.zeros((1, self.size))
+        if NAMES.get(name) in _FLOWS:
             return self._city_money.get(name, np.zeros((1, 1)))
         raise suggest(name, self._values, what="name of the state", see="datasets/codes/policy_state.csv")
 
     def __setitem__(self, name: str, value: Array) -> None:
         side = NAMES.get(name)
         if side is None or name not in self._values:
-            if side == "money":
-                raise SchemaError(f"{name!r} cannot be assigned. Book money with state.transfer or state.spend.")
+            if side in _FLOWS:
+                raise SchemaError(
+                    f"{name!r} cannot be assigned. Book money with state.transfer or state.spend, and gains in kind "
+                    "with state.enjoy."
+                )
             raise suggest(name, self._values, what="name of the state", see="datasets/codes/policy_state.csv")
         value = value if isinstance(value, Factored) else np.asarray(value, dtype=float)
         width = self.size if side == "people" else 1
@@ -153,7 +163,7 @@ class State:
         numpy.ndarray
             Shape (draws, 1) or (1, 1).
         """
-        if NAMES.get(name) != "people" and name != "household_cny":
+        if NAMES.get(name) != "people" and name not in _OF_CELLS:
             return self[name]
         return self.sum(self[name] if share is None else self[name] * self[share])
 
@@ -167,10 +177,9 @@ class State:
             return amount.total()
         return amount.sum(axis=1, keepdims=True) if self.space is None else self.space.weigh(amount)
 
-    @property
-    def touched_household(self) -> bool:
-        """Whether money of households was booked."""
-        return self._household is not None
+    def booked(self, name: str) -> Array | None:
+        """Return a flow of ``household_cny`` or ``comfort_cny`` by cell, or None if nothing was booked on it."""
+        return self._of_cells.get(name)
 
     def path(self, value: float, years_in_force: float) -> tuple[float, ...]:
         """Return the acting lever's values from its first year to this one; a constant if none were kept."""
@@ -207,23 +216,48 @@ class State:
         self._book(payer, -amount, of_cells)
         self._add("resource_cny", self.sum(amount) if of_cells else amount)
 
+    def enjoy(self, amount: Array, owner: str) -> None:
+        """Book a gain in kind: what use gained is worth to its user; a negative amount is what use given up was worth.
+
+        Parameters
+        ----------
+        amount
+            CNY of the year, see :func:`citylab.policy.comfort.worth`; shape (draws or 1, cells) if ``owner`` is
+            ``"household"``, else (draws or 1, 1).
+        owner
+            ``"household"`` (``comfort_cny``) or ``"firm"`` (``firm_comfort_cny``).
+
+        Notes
+        -----
+        No money: it is no part of household + budget + firm + resource = 0. Money and gains in kind together,
+        household + budget + firm + comfort + firm comfort, are what society gains.
+        """
+        if owner not in IN_KIND:
+            raise suggest(owner, IN_KIND, what="owner of a gain in kind", see="citylab.policy.state.IN_KIND")
+        amount = amount if isinstance(amount, Factored) else np.asarray(amount, dtype=float)
+        of_cells = owner == "household" or amount.shape[-1] > 1
+        self._put(IN_KIND[owner], amount, of_cells)
+
     def _book(self, owner: str, amount: Array, of_cells: bool) -> None:
         if owner not in OWNERS:
             raise suggest(owner, OWNERS, what="owner of money", see="citylab.policy.state.OWNERS")
+        self._put(f"{owner}_cny", amount, of_cells)
+
+    def _put(self, name: str, amount: Array, of_cells: bool) -> None:
         if amount.ndim != 2 or amount.shape[0] not in (1, self.draws) or amount.shape[1] not in (1, self.size):
             raise SchemaError(
                 f"Money of shape {amount.shape} was booked; expected ({self.draws} or 1, {self.size}) for households "
                 f"and ({self.draws} or 1, 1) for others."
             )
-        if owner == "household":
+        if name in _OF_CELLS:
             if amount.shape[1] != self.size:
                 raise SchemaError(
                     f"Money of households has one column a cell ({self.size}); got {amount.shape}. Say who gets how "
                     "much, for example amount * state['persons'] / state.total('persons')."
                 )
-            self._household = amount if self._household is None else self._household + amount
+            self._of_cells[name] = self._of_cells[name] + amount if name in self._of_cells else amount
         else:
-            self._add(f"{owner}_cny", self.sum(amount) if of_cells else amount)
+            self._add(name, self.sum(amount) if of_cells else amount)
 
     def _add(self, name: str, amount: Array) -> None:
         self._city_money[name] = self._city_money[name] + amount if name in self._city_money else amount

@@ -14,11 +14,11 @@ from citylab.policy.levers.base import Array
 if TYPE_CHECKING:
     from citylab.policy.state import State
 
-TOUCHES = ("car_km", "metro_trips", "bus_trips", "household_cny", "budget_cny", "resource_cny")
-"""Names of the state that :func:`drive` and :func:`ride_instead` change."""
+TOUCHES = ("car_km", "metro_trips", "bus_trips", "household_cny", "budget_cny", "resource_cny", "comfort_cny")
+"""Names of the state that a lever on driving changes, with the comfort that it books for trips given up."""
 
 
-def drive(state: State, more_km: Array) -> None:
+def drive(state: State, more_km: Array) -> Array:
     """Add kilometres by car, at each cell's share of electric ones; book energy as used up and its taxes as given.
 
     Parameters
@@ -27,6 +27,12 @@ def drive(state: State, more_km: Array) -> None:
         Changed in place.
     more_km
         Kilometres of the year, shape (draws or 1, cells); negative are fewer. Never more than a cell drives.
+
+    Returns
+    -------
+    numpy.ndarray
+        What households pay more for energy with its taxes, CNY; negative is saved. It is no gain yet: what the driving
+        given up was worth is for the lever to book, since that hangs on why it is given up.
     """
     petrol = more_km * (1 - state["ev_share"])
     charged = more_km * state["ev_share"] * state["ev_kwh_km"] * state["electricity_cny_kwh"]
@@ -34,9 +40,10 @@ def drive(state: State, more_km: Array) -> None:
     state.spend(petrol * (state["petrol_cny_km"] - tax) + charged, "household")
     state.transfer(petrol * tax, "household", "budget")
     state["car_km"] = state["car_km"] + more_km
+    return petrol * state["petrol_cny_km"] + charged
 
 
-def ride_instead(state: State, saved_km: Array, *, trip_km: Array, share: Array, taken_back: bool = False) -> None:
+def ride_instead(state: State, saved_km: Array, *, trip_km: Array, share: Array, taken_back: bool = False) -> Array:
     """Turn ``share`` of the trips no longer driven into trips by metro (near a station) or bus (elsewhere).
 
     Fares go from household to budget; what carrying them costs is taken as nothing, as long as there is room.
@@ -51,16 +58,25 @@ def ride_instead(state: State, saved_km: Array, *, trip_km: Array, share: Array,
         Length of a trip [km] and share of trips made by metro or bus instead; the rest are not made, shared or walked.
     taken_back
         That ``saved_km`` are negative: driven in place of rides, as long as there are rides to give up.
+
+    Returns
+    -------
+    numpy.ndarray
+        What households pay more in fares, CNY.
     """
     trips = saved_km / trip_km * share
+    paid = np.zeros((1, 1))
     near = state.cells["near_metro"]
     for name, fare, here in (("metro_trips", "metro_fare_cny", near), ("bus_trips", "bus_fare_cny", ~near)):
         before = state[name]
         after = before + trips * here
         if taken_back:
             after = np.maximum(after, 0.0)
-        state.transfer((after - before) * state[fare], "household", "budget")
+        fares = (after - before) * state[fare]
+        state.transfer(fares, "household", "budget")
+        paid = paid + fares
         state[name] = after
+    return paid
 
 
 def arc_change(ratio: Array) -> Array:

@@ -7,9 +7,9 @@ electricity) and is linear in amounts, so that sums over cells equal sums over p
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,25 @@ _BOOLEANS = ("has_car", "has_smartphone")
 KEPT_SETTINGS = 4
 """Settings of a world that are kept; with another seed beyond them all are made again."""
 _LOCK = threading.RLock()  # pages and workers run one world in several threads
+
+
+class _WhenAsked(Mapping[str, Array]):
+    """Arrays by name, each made when it is first asked for: a lever on fares needs no tiers of electricity."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Array]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 @dataclass(frozen=True)
@@ -240,21 +259,18 @@ class World:
     @cached_property
     def cells(self) -> Mapping[str, Array]:
         """What the persons of a cell share, as levers read it: arrays of shape (1, cells)."""
-        found: dict[str, Array] = {}
-        for name in ATTRIBUTES:
-            column = self.table[name]
-            if name == "adcode":
-                found[name] = column.cast(pl.Int64).to_numpy()[None, :]
-            elif name in _BOOLEANS:
-                found[name] = column.cast(pl.Boolean).to_numpy()[None, :]
-            else:
-                found[name] = column.cast(pl.Int64).to_numpy()[None, :]
-        found["is_under_18"] = found["age_band"] == _YOUNG
-        found["is_60_plus"] = found["age_band"] == _OLD
-        found["near_metro"] = found["metro_band"] == _NEAR
+        makers: dict[str, Callable[[], Array]] = {name: partial(self._attribute, name) for name in ATTRIBUTES}
+        found = _WhenAsked(makers)
+        makers["is_under_18"] = lambda: found["age_band"] == _YOUNG
+        makers["is_60_plus"] = lambda: found["age_band"] == _OLD
+        makers["near_metro"] = lambda: found["metro_band"] == _NEAR
         for name, codes in _areas().items():
-            found[name] = np.isin(found["adcode"], codes)
+            makers[name] = partial(_within, found, codes)
         return found
+
+    def _attribute(self, name: str) -> Array:
+        kind = pl.Boolean if name in _BOOLEANS else pl.Int64
+        return self.table[name].cast(kind).to_numpy()[None, :]
 
     def _parts(self, year: int) -> Mapping[str, Mapping[str, float]]:
         """Return the amounts of a year as multiples of columns of the table."""
@@ -295,7 +311,7 @@ class World:
                 weights = None if seed is None else self.replicates(seed)
                 amounts = {name: values[0] for name, values in self._columns.items() if name not in SAMPLE}
                 space = Space(amounts, weights, lambda: self.members)
-                cells = {name: Cells.of(values, space) for name, values in self.cells.items()}
+                cells = _WhenAsked({name: partial(_cells_of, self.cells, name, space) for name in self.cells})
                 kept = {}
                 if weights is not None:
                     for name in ("households", *AMOUNTS):
@@ -409,10 +425,19 @@ class World:
         return State(year, setting.cells, people, city, draws=draws, space=space)
 
 
+def _within(cells: Mapping[str, Array], codes: Array) -> Array:
+    return np.isin(cells["adcode"], codes)
+
+
+def _cells_of(cells: Mapping[str, Array], name: str, space: Space) -> Array:
+    return Cells.of(cells[name], space)
+
+
 _YOUNG, _GROWN, _OLD = range(3)  # age_band: under 18, 18-59, 60 and over
 _NEAR, _MIDDLE, _FAR = range(3)  # metro_band
 
 
+@cache
 def _areas() -> Mapping[str, Array]:
     """Return codes of the districts of the core and of the six central ones."""
     table = tables.read("policy_areas")

@@ -12,7 +12,16 @@ from citylab import scale
 from citylab.errors import RangeError, SchemaError, UnknownNameError
 from citylab.policy.levers import lever
 from citylab.policy.scenario import Change, Scenario
-from citylab.policy.simulate import MONEY, OUTCOMES, PERSON_STATE, person_state, simulate
+from citylab.policy.simulate import (
+    KIND,
+    MEASURES,
+    MONEY,
+    OUTCOMES,
+    PERSON_STATE,
+    WELFARE_OUTCOMES,
+    person_state,
+    simulate,
+)
 from citylab.policy.state import SECTORS
 from citylab.policy.world import GROUPS, World
 from citylab.vocabulary import say
@@ -42,8 +51,9 @@ def test_a_scenario_without_changes_changes_exactly_nothing(world):
         nothing = simulate(world, plan, draws=10)
         zero = nothing.yearly().select("difference", "lower", "upper", "sd")
         assert (zero.to_numpy() == 0).all()
-        assert all((nothing.by_group(g).select("difference", "sd").to_numpy() == 0).all() for g in GROUPS)
-        assert nothing.per_tonne()["reason"].to_list() == ["no_tonnes"] * 2
+        for told in (nothing.by_group(g, measure=m).select("difference", "sd") for g in GROUPS for m in MEASURES):
+            assert (told.to_numpy() == 0).all()
+        assert nothing.per_tonne()["reason"].to_list() == ["no_tonnes"] * 3
 
 
 def test_sectors_and_groups_sum_to_totals(result):
@@ -64,6 +74,46 @@ def test_money_is_neither_made_nor_lost_in_any_draw_and_year(result):
     money = result._drawn["money"]
     assert np.abs(money.sum(axis=2)).max() < 1e-9 * np.abs(money).max()
     assert money.shape[2] == len(MONEY)
+
+
+PRICE = Scenario("", "", [Change("carbon_price", 200, 2026)])
+
+
+def test_what_society_gains_is_the_money_of_all_and_the_comfort(world, result):
+    for run in (result, simulate(world, PRICE, draws=10)):
+        difference = dict(run.totals().filter(sector="total").select("quantity", "difference").iter_rows())
+        owners = ("household_cny", "budget_cny", "firm_cny", *KIND)
+        assert difference["society_cny"] == pytest.approx(sum(difference[n] for n in owners), rel=1e-9)
+        households = difference["comfort_cny"] / len(run.years)
+        for group in (*GROUPS, "all"):
+            rows = run.by_group(group, measure="welfare")
+            assert set(rows["outcome"]) == set(WELFARE_OUTCOMES) and set(rows["gain_measure"]) == {"welfare"}
+            comfort = rows.filter(outcome="comfort_cny_person")
+            assert (comfort["difference"] * comfort["persons"]).sum() == pytest.approx(households, rel=1e-9)
+            both = rows.filter(outcome="welfare_cny_person")["difference"] - comfort["difference"]
+            money = run.by_group(group).filter(outcome="household_cny_person")["difference"]
+            np.testing.assert_allclose(both, money, rtol=1e-9, atol=1e-9)
+
+
+def test_energy_not_bought_under_a_price_is_no_gain_of_society(world):
+    run = simulate(world, PRICE, draws=40)
+    costs = {row["cost"]: row for row in run.per_tonne().iter_rows(named=True)}
+    assert costs["resource"]["cny_t"] < 0 < costs["society"]["cny_t"]
+    money = dict(zip(MONEY, np.moveaxis(run._drawn["money"], 2, 0), strict=True))
+    assert (run._drawn["kind"].sum(axis=2) < money["resource_cny"]).all(), "society pays in every draw and year"
+    # At most the price and the taxes on what is given up: a tonne of petrol carries 0.18 / 0.19 CNY/kg of tax
+    assert costs["society"]["cny_t"] < 200 + 1000
+    assert (run.by_group(measure="welfare").filter(outcome="gaining_share")["difference"] == 0).all()
+
+
+def test_who_may_not_drive_has_more_in_the_purse_and_is_worse_off(world):
+    run = simulate(world, Scenario("", "", [Change("driving_restriction", 2, 2026)]), draws=10)
+    all_by = {m: {r["outcome"]: r for r in run.by_group("all", measure=m).iter_rows(named=True)} for m in MEASURES}
+    assert all_by["money"]["household_cny_person"]["difference"] > 0
+    assert all_by["welfare"]["welfare_cny_person"]["difference"] < 0
+    assert all_by["welfare"]["gaining_share"]["difference"] == 0.0 < all_by["welfare"]["losing_share"]["difference"]
+    with pytest.raises(UnknownNameError, match="'welfare'"):
+        run.by_group("all", measure="wellfare")
 
 
 def test_parts_of_the_uncertainty_sum_to_the_total_shown(result):
@@ -154,11 +204,20 @@ def test_a_ratio_to_tonnes_that_may_be_none_is_not_printed(world):
     row = simulate(world, plan, draws=20).per_tonne().row(0, named=True)
     assert row["cny_t"] is None and row["reason"] == "no_tonnes"
     dearer = simulate(world, Scenario("", "", [Change("transit_fare", 2, 2026)]), draws=60).per_tonne()
-    assert dearer["cny_t"].null_count() == 2 and set(dearer["reason"]) <= {"covers_zero", "emissions_rise"}
+    assert dearer["cny_t"].null_count() == 3 and set(dearer["reason"]) <= {"covers_zero", "emissions_rise"}
     for reason in ("no_tonnes", "covers_zero", "emissions_rise"):
         assert say(f"policy_{reason}", "zh") != say(f"policy_{reason}", "en")
     pv = simulate(world, Scenario("", "", [Change("building_pv", 1, 2026)]), draws=20).per_tonne()
-    assert pv["reason"].null_count() == 2 and (pv["lower"] <= pv["upper"]).all()
+    assert pv["reason"].null_count() == 3 and (pv["lower"] <= pv["upper"]).all()
+
+
+def test_a_cap_that_does_not_bind_in_a_few_draws_still_has_an_interval_of_its_cost(world):
+    plan = Scenario("", "", [Change("ets_cap", 8, 2026)])
+    run = simulate(world, plan, draws=200)
+    binds = run._drawn["co2_after"].sum(axis=(1, 2)) < run._drawn["co2"].sum(axis=(1, 2))
+    assert 0.9 < binds.mean() < 1
+    row = run.per_tonne().row(0, named=True)
+    assert 0 < row["lower"] < row["cny_t"] < row["upper"] < np.inf
 
 
 def test_the_rival_models_of_the_grid_are_told_as_model_uncertainty(world):

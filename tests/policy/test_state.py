@@ -32,6 +32,22 @@ def test_a_name_that_is_none_a_shape_that_cannot_be_and_money_by_hand_are_refuse
         state.transfer(np.ones((3, 1)), "budget", "household")
     with pytest.raises(UnknownNameError, match="owner of money"):
         state.spend(np.ones((1, 1)), "bank")
+    with pytest.raises(UnknownNameError, match="owner of a gain in kind"):
+        state.enjoy(np.ones((1, 1)), "budget")
+    with pytest.raises(SchemaError, match=r"state\.enjoy"):
+        state["comfort_cny"] = np.ones((1, world.size))
+
+
+def test_a_gain_in_kind_is_no_money(world):
+    state = world.state(2030, draws=2)
+    state.enjoy(state["persons"] * np.array([[1.0], [-2.0]]), "household")
+    state.enjoy(np.array([[5.0]]), "firm")
+    state.enjoy(np.array([[1.0]]), "firm")
+    persons = state.total("persons").item()
+    assert state.total("comfort_cny")[:, 0] == pytest.approx([persons, -2 * persons])
+    assert state.total("firm_comfort_cny").tolist() == [[6.0]]
+    for name in ("household_cny", "budget_cny", "firm_cny", "resource_cny"):
+        assert not state.total(name).any()
 
 
 def test_emissions_by_hand():

@@ -21,7 +21,8 @@ def city() -> State:
 
 def test_a_kilometre_not_driven_spares_its_energy_and_costs_the_purse_its_tax() -> None:
     state = city()
-    drive(state, np.array([[-100.0, -10.0]]))
+    spent = drive(state, np.array([[-100.0, -10.0]]))
+    assert (spent == -state["household_cny"]).all()
     # First: 75 km of petrol at 0.6 and 25 km x 0.2 kWh x 0.5; second: 10 km of petrol.
     assert state["car_km"].tolist() == [[900.0, 490.0]]
     assert state["household_cny"][0] == pytest.approx([47.5, 6.0])
@@ -31,10 +32,11 @@ def test_a_kilometre_not_driven_spares_its_energy_and_costs_the_purse_its_tax() 
 
 def test_who_lives_near_a_station_rides_the_metro_and_others_the_bus() -> None:
     state = city()
-    ride_instead(state, np.array([[100.0, 20.0]]), trip_km=np.array([[10.0]]), share=np.array([[0.5]]))
+    paid = ride_instead(state, np.array([[100.0, 20.0]]), trip_km=np.array([[10.0]]), share=np.array([[0.5]]))
     assert state["metro_trips"].tolist() == [[15.0, 0.0]]
     assert state["bus_trips"].tolist() == [[5.0, 3.0]]
     assert state["household_cny"].tolist() == [[-20.0, -1.0]]
+    assert paid.tolist() == [[20.0, 1.0]]
     assert state["budget_cny"].item() == 21.0
 
 

@@ -11,7 +11,7 @@ from citylab.policy.reference import Reference
 from citylab.policy.state import NAMES, emissions
 from citylab.policy.world import AMOUNTS, World
 
-SUMS = [n for n, side in NAMES.items() if side == "money" or (side == "people" and not n.endswith("_share"))]
+SUMS = [n for n, side in NAMES.items() if side in ("money", "kind") or (side == "people" and not n.endswith("_share"))]
 
 
 def test_amounts_sum_to_the_totals_of_the_reference(world):

@@ -15,6 +15,7 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     """Make the share ``value`` of services fit for older people: some of those online who use none begin to.
 
     Nobody who is offline is reached. The public purse pays for each older person served each year.
+    Services cost no fee, so that nothing tells what time and trouble spared are worth: no gain in kind is booked.
     """
     older = state.cells["is_60_plus"]
     unserved = (state["online_persons"] - state["service_persons"]) * older

@@ -18,6 +18,7 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     Firms build and own the network and carry it as an annuity, at another cost in the country than in town; the public
     purse grants a share in the year of building. The network's electricity is added to that of services.
+    What those who join pay for a line is left out, and with it what the line is worth to them, which is no less.
     """
     left = state["persons"] - state["covered_persons"]
     covered = left * value

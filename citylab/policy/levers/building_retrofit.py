@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from citylab.policy.comfort import worth
 from citylab.policy.levers.base import Draw, Lever, annuity
 
 if TYPE_CHECKING:
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
     """Retrofit the buildings that take the share ``value`` of heat; warmer rooms take back some of the saving.
 
-    Capital is an annuity over the life of the measures. The public purse grants a share of it in the year of building:
-    to households for homes, to firms for offices and public buildings.
+    A degree of warmth costs less heat than before: what is taken as warmer rooms is worth its price half-way between
+    before and after. Capital is an annuity over the life of the measures. The public purse grants a share of it in the
+    year of building: to households for homes, to firms for offices and public buildings.
     """
-    saved = value * draw["saving_share"] * (1 - draw["rebound_share"])
+    better, back = draw["saving_share"], draw["rebound_share"]
+    saved = value * better * (1 - back)
+    # Warmth in GJ that it would have taken before: s r of heat, made with 1 - s of it
+    warmer = value * better * back / (1 - better)
     yearly = annuity(draw["discount_rate"], draw["life_years"])
     built = max(value - state.previous_value, 0.0)
     for name, owner in (("heat_gj", "household"), ("public_heat_gj", "firm")):
@@ -25,6 +30,8 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
         capital = before / draw["heat_gj_m2"] * draw["cost_cny_m2"]
         state.spend(value * capital * yearly - before * saved * state["heat_cny_gj"], owner)
         state.transfer(built * capital * draw["public_share"], "budget", owner)
+        price = state["heat_cny_gj"]
+        state.enjoy(worth(before * warmer, price, -better * price), owner)
         state[name] = before * (1 - saved)
 
 
@@ -38,7 +45,10 @@ LEVER = Lever(
     step=0.01,
     default=0.0,
     stage="efficiency",
-    touches=("heat_gj", "public_heat_gj", "household_cny", "firm_cny", "budget_cny", "resource_cny"),
+    touches=(
+        *("heat_gj", "public_heat_gj", "household_cny", "firm_cny", "budget_cny", "resource_cny"),
+        *("comfort_cny", "firm_comfort_cny"),
+    ),
     first_date=dt.date(2026, 1, 1),
     apply=apply,
     note_zh="改造面积按用热占比计；设热费随用热量变化，按面积收费的住户要在分户计量后才能少付。",

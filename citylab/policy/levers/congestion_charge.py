@@ -23,19 +23,21 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     """Charge ``value`` CNY for a trip by car into the cordon; those that go on pay, the others ride or stay away.
 
     Kilometres of trips into the cordon fall with a constant elasticity to the whole cost of the trip (time, fuel,
-    parking, charge). Only those who drive pay, and the better-off drive into the centre more often. Those who give up
-    lose at most the charge, half of it on average; running the cordon takes a share of what it brings.
+    parking, charge). Only those who drive pay, and the better-off drive into the centre more often. Who gives up a
+    trip is the poorer by something between nothing and the charge, half of it on average, **after** counting the fuel
+    saved and the fares paid instead: that much comfort is lost beyond what the purse gains by it. Running the cordon
+    takes a share of what it brings.
     """
     tilt = draw["decile_tilt"]
     share = np.minimum(draw["cordon_share"], 1 / (1 + tilt))
     inside = state["car_km"] * (share + share * tilt * ((state.cells["income_decile"] - MIDDLE_DECILE) / HALF_SPAN))
     saved = inside * (1 - (1 + value / draw["trip_cost_cny"]) ** draw["elasticity"])
     paid = (inside - saved) / draw["trip_km"] * value
-    drive(state, -saved)
-    ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"])
+    spent = drive(state, -saved)
+    spent = spent + ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"])
     state.transfer(paid, "household", "budget")
-    state.spend(saved / draw["trip_km"] * value * draw["triangle_share"], "household")
-    state.spend(paid.sum(axis=1, keepdims=True) * draw["running_share"], "budget")
+    state.enjoy(spent - saved / draw["trip_km"] * value * draw["triangle_share"], "household")
+    state.spend(state.sum(paid) * draw["running_share"], "budget")
 
 
 LEVER = Lever(

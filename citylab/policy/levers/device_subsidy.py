@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from citylab.policy.comfort import worth
 from citylab.policy.levers.base import Draw, Lever
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     Of these the share ``full_share x (1 - (1 - value) ** elasticity)`` takes one; the poor answer more strongly. Some
     who take it would have bought one anyway: they cost the same and add nothing. Phones are paid for over their life.
+    Who takes one for the subsidy alone values it between what is left to pay and the price: half-way on average.
     """
     poor = state.cells["income_decile"] <= LOWEST_DECILES
     eligible = (poor | state.cells["is_60_plus"]) & ~state.cells["is_under_18"]
@@ -38,6 +40,7 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     state["service_persons"] = state["service_persons"] + joined * draw["service_share"]
     yearly = draw["device_cny"] / draw["life_years"]
     state.spend(new * yearly, "household")
+    state.enjoy(worth(new, yearly, -value * yearly), "household")
     state.transfer(taken * yearly * value, "budget", "household")
 
 
@@ -53,7 +56,7 @@ LEVER = Lever(
     stage="digital",
     touches=(
         *("smartphone_persons", "online_persons", "service_persons"),
-        *("household_cny", "budget_cny", "resource_cny"),
+        *("household_cny", "budget_cny", "resource_cny", "comfort_cny"),
     ),
     first_date=dt.date(2026, 1, 1),
     apply=apply,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from citylab.policy.comfort import worth
 from citylab.policy.levers.base import Draw, Lever
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     Of those offered some come, some of these finish, and some of these still use it; the others stay eligible. So the
     share left offline after years with values v is the product of 1 - v k, and the pupils of a year come from those
-    left at its beginning.
+    left at its beginning. A pupil who comes to a free course and would not pay its cost values it at half of that on
+    average; what being online is worth beyond is not counted.
     """
     success = draw["take_up_share"] * draw["completion_share"] * draw["retention_share"]
     path = state.path(value, years_in_force)
@@ -26,11 +28,12 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     for past in path[:-1]:
         left = left * (1 - past * success)
     offline = (state["persons"] - state["online_persons"]) * state.cells["is_60_plus"]
-    pupils = state.sum(offline) * left * value * draw["take_up_share"]
+    pupils = offline * (left * value * draw["take_up_share"])
     gained = offline * (1 - left * (1 - value * success))
     state["online_persons"] = state["online_persons"] + gained
     state["service_persons"] = state["service_persons"] + gained * draw["service_share"]
-    state.spend(pupils * draw["cost_cny_person"], "budget")
+    state.enjoy(worth(pupils, draw["cost_cny_person"], -draw["cost_cny_person"]), "household")
+    state.spend(state.sum(pupils) * draw["cost_cny_person"], "budget")
 
 
 LEVER = Lever(
@@ -43,7 +46,7 @@ LEVER = Lever(
     step=0.05,
     default=0.0,
     stage="digital",
-    touches=("online_persons", "service_persons", "budget_cny", "resource_cny"),
+    touches=("online_persons", "service_persons", "budget_cny", "resource_cny", "comfort_cny"),
     first_date=dt.date(2026, 1, 1),
     apply=apply,
     note_zh="每年向未上网的60岁及以上居民提供培训的比例；未计家人帮助与自发上网。",

@@ -22,15 +22,18 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     A day takes its published effect off the kilometres, never more than a working day's own share of the week. The
     effect fades as people shift trips to other days or buy a second car, down to the part that lasts. Two versions of
-    the same study are rival models. Who does without the car loses comfort and time.
+    the same study are rival models. A trip that may not be driven was worth what it cost more than the ride instead,
+    and the time and comfort that the ride lacks (hardship) on top: both are lost in kind, the fuel is saved in money.
     """
     day = np.minimum(draw["effect_share"], draw["weekday_share"] / WORKING_DAYS)
     lasting = draw["lasting_share"]
     now = lasting + (1 - lasting) * np.exp(-years_in_force / draw["fade_years"])
     saved = state["car_km"] * ((value - 1) * day * now)
-    drive(state, -saved)
-    ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"], taken_back=value < 1)
-    state.spend(saved * draw["hardship_cny_km"], "household")
+    spent = drive(state, -saved)
+    spent = spent + ride_instead(
+        state, saved, trip_km=draw["trip_km"], share=draw["transit_share"], taken_back=value < 1
+    )
+    state.enjoy(spent - saved * draw["hardship_cny_km"], "household")
 
 
 LEVER = Lever(

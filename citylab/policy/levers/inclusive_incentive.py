@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from citylab.policy.comfort import worth
 from citylab.policy.levers.base import Draw, Lever
 from citylab.policy.travel import TOUCHES, arc_change, drive, ride_instead
 
@@ -23,8 +24,9 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     Trips by car follow as if fares were that much lower, by the cross elasticity in the arc form of the fare lever;
     more than the fare works like a free ride. Every green trip of those who take part is paid for, nearly all of which
-    were made before: that is where most of the money goes. Tonnes fall through kilometres only; credits written for the
-    trips are no further tonnes.
+    were made before: that is where most of the money goes. Who leaves the car for a reward is the poorer by something
+    between nothing and the reward, half of it on average, after counting fuel and fares: so much comfort is lost.
+    Tonnes fall through kilometres only; credits written for the trips are no further tonnes.
     """
     reach = state["smartphone_persons"] / state["persons"] * draw["enrolled_share"]
     by_metro, by_bus = (
@@ -32,11 +34,15 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
         for fare in ("metro_fare_cny", "bus_fare_cny")
     )
     saved = state["car_km"] * np.where(state.cells["near_metro"], by_metro, by_bus) * reach
-    drive(state, -saved)
-    ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"])
-    paid = sum((state[name] for name in GREEN), np.zeros((1, 1))) * reach * draw["recorded_share"] * value
+    made_before = sum((state[name] for name in GREEN), np.zeros((1, 1)))
+    spent = drive(state, -saved)
+    spent = spent + ride_instead(state, saved, trip_km=draw["trip_km"], share=draw["transit_share"])
+    new = saved / draw["trip_km"] * draw["transit_share"]
+    paid_trip = draw["recorded_share"] * value
+    paid = (made_before * reach + new) * paid_trip
     state.transfer(paid, "budget", "household")
-    state.spend(paid.sum(axis=1, keepdims=True) * draw["running_share"], "budget")
+    state.enjoy(spent + worth(-new, 0.0, paid_trip), "household")
+    state.spend(state.sum(paid) * draw["running_share"], "budget")
 
 
 LEVER = Lever(

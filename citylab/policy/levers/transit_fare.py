@@ -5,7 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from citylab.policy.comfort import worth
 from citylab.policy.levers.base import Draw, Lever
+from citylab.policy.travel import arc_change, drive
 
 if TYPE_CHECKING:
     from citylab.policy.state import State
@@ -16,9 +20,10 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
 
     Both in the arc form, relative change = elasticity x 2 (v - 1) / (v + 1), which stays finite at a fare of nothing.
     Most added riders find room: only the share ``served_share`` of them makes more trains and buses run, which takes
-    energy and is paid for by the public purse.
+    energy and is paid for by the public purse. A ride added or given up is worth the fare half-way between old and new;
+    a kilometre by car swapped for it is worth what it costs, whose price stays.
     """
-    change = 2 * (value - 1) / (value + 1)
+    change = arc_change(np.array([[value]]))
     ridden = 1 + draw["elasticity"] * change
     run = (1 + draw["served_share"] * draw["elasticity"] * change) / ridden
     for trips, fare, energy, cost in (
@@ -28,17 +33,12 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
         before, price = state[trips], state[fare]
         after = before * ridden
         state.transfer((after * value - before) * price, "household", "budget")
+        state.enjoy(worth(after - before, price, price * (value - 1)), "household")
         state.spend(state.sum(before) * (ridden * run - 1) * draw[cost], "budget")
         state[trips] = after
         state[fare] = price * value
         state[energy] = state[energy] * run
-    more = state["car_km"] * (draw["car_cross_elasticity"] * change)
-    state["car_km"] = state["car_km"] + more
-    petrol = more * (1 - state["ev_share"])
-    charged = more * state["ev_share"] * state["ev_kwh_km"] * state["electricity_cny_kwh"]
-    tax = state["petrol_tax_cny_km"]
-    state.spend(petrol * (state["petrol_cny_km"] - tax) + charged, "household")
-    state.transfer(petrol * tax, "household", "budget")
+    state.enjoy(drive(state, state["car_km"] * (draw["car_cross_elasticity"] * change)), "household")
 
 
 LEVER = Lever(
@@ -62,6 +62,7 @@ LEVER = Lever(
         "household_cny",
         "budget_cny",
         "resource_cny",
+        "comfort_cny",
     ),
     first_date=dt.date(2026, 1, 1),
     apply=apply,

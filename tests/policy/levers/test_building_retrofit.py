@@ -16,6 +16,11 @@ def test_half_the_buildings_save_their_share_and_the_grant_comes_with_the_buildi
     assert state["public_heat_gj"].item() == pytest.approx(4325)
     assert state["household_cny"][0, 0] == pytest.approx(-3e5 + 121_500 + 2.4e6)
     assert state["budget_cny"].item() == pytest.approx(-(30_000 + 5000) / 0.25 * 300 * 0.5 * 0.4)
+    # A tenth of what is saved goes into warmth: 150 GJ at the old walls' 150 / 0.7 of warmth. A GJ of it cost 90 and
+    # costs 63 now, 76.5 half-way. Of public buildings half as much as of the first cell.
+    assert state["comfort_cny"][0, 0] == pytest.approx(150 / 0.7 * 76.5)
+    assert state["firm_comfort_cny"].item() == pytest.approx(75 / 0.7 * 76.5)
+    assert state["comfort_cny"][0, 0] > 150 * 90, "more than the heat for it costs"
 
 
 def test_the_grant_is_paid_once(act, tiny) -> None:

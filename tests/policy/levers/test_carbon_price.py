@@ -23,6 +23,16 @@ def test_at_elasticity_minus_one_only_what_cannot_answer_costs_more(act) -> None
     assert state["heat_gj"][0] == pytest.approx([1e4 * 30 / 31, 4000 + 4000 * 30 / 31, 3000 + 9000 * 30 / 31])
     assert state["household_cny"][0] == pytest.approx([-180_000 * 0.05, -4e5 * 0.05, -3e5 * 0.05], abs=1e-6)
     assert state["industry_co2_t"].item() == pytest.approx(1e7 * 0.951229424500714)  # exp(-0.05)
+    # What is given up, 1/11 and 1/31 of it, was worth the old price and half the rise: 0.525, 0.61 and 91.5 CNY. To
+    # firms 1/17 of 1e7 kWh at 0.8 + 0.025.
+    assert -state["comfort_cny"][0] == pytest.approx(
+        [
+            2e6 / 11 * 0.525 + 4.8e6 / 31 * 0.61 + 1e4 / 31 * 91.5,
+            1e6 / 11 * 0.525 + 4000 / 31 * 91.5,
+            1.5e6 / 11 * 0.525 + 3e6 / 31 * 0.61 + 9000 / 31 * 91.5,
+        ]
+    )
+    assert state["firm_comfort_cny"].item() == pytest.approx(-1e7 / 17 * 0.825)
 
 
 def test_what_is_not_passed_on_is_paid_by_firms(act) -> None:
@@ -37,3 +47,20 @@ def test_what_is_not_passed_on_is_paid_by_firms(act) -> None:
     assert none["household_cny"][0] == pytest.approx([0, 0, 0], abs=1e-9)
     assert none["firm_cny"].item() == pytest.approx(-paid)
     assert none["budget_cny"].item() == pytest.approx(paid)
+
+
+def test_what_a_small_price_takes_is_the_area_beside_the_demand_curve(act, tiny) -> None:
+    # Second cell without pumps: 1e6 kWh at 0.5 CNY answer with elasticity -0.5, 0.0005 CNY dearer for each CNY/t. The
+    # area is the integral of 1e6 (p / 0.5) ** -0.5 over p; the rule of half misses it in the third order.
+    def missed(price: float) -> float:
+        state = act(
+            LEVER, price, state=tiny(heat_pump_share=[0, 0, 0]),
+            electricity_pass_share=1.0, petrol_pass_share=0.0, heat_pass_share=0.0, electricity_elasticity=-0.5,
+            petrol_elasticity=-0.5, heat_elasticity=-0.5, industry_response=0.0, triangle_share=0.5,
+        )  # fmt: skip
+        area = 1e6 * 0.5 * 2 * ((1 + price * 0.001) ** 0.5 - 1)
+        lost = -(state["household_cny"] + state["comfort_cny"])[0, 1]
+        assert lost == pytest.approx(area, rel=(price * 0.001) ** 2)
+        return lost - area
+
+    assert missed(40.0) / missed(20.0) == pytest.approx(8, rel=0.1)

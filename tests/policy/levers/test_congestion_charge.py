@@ -14,13 +14,14 @@ def test_a_charge_that_doubles_the_cost_of_a_trip_halves_the_trips_into_the_cent
     state = act(LEVER, 50.0, **DRAW)
     assert state["car_km"][0] == pytest.approx([6e6 - 4.5e5, 0, 3e6 - fifth / 2])
     trips = (4.5e5 + fifth / 2) / 15
-    # Those who go on pay 50 each, a fifth is spent on the cordon; those who stay away lose 25 each.
+    # Those who go on pay 50 each, a fifth is spent on the cordon.
     fuel_tax = -(4.5e5 * 0.8 + fifth / 2) * 0.2
     fares = 4.5e5 / 15 * 0.6 * 5 + fifth / 2 / 15 * 0.6 * 1
     assert state["budget_cny"].item() == pytest.approx(trips * 50 * 0.8 + fuel_tax + fares)
-    assert state["household_cny"][0, 2] == pytest.approx(
-        -fifth / 2 / 15 * (50 + 25) + fifth / 2 * 0.6 - fifth / 2 / 15 * 0.6
-    )
+    in_place = fifth / 2 * 0.6 - fifth / 2 / 15 * 0.6
+    assert state["household_cny"][0, 2] == pytest.approx(-fifth / 2 / 15 * 50 + in_place)
+    # Those who stay away lose 25 each, after all: fuel saved and fares paid are part of it already.
+    assert state["comfort_cny"][0, 2] == pytest.approx(-fifth / 2 / 15 * 25 - in_place)
 
 
 def test_who_has_no_car_pays_nothing(act) -> None:

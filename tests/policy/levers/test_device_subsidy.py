@@ -19,6 +19,8 @@ def test_half_the_price_reaches_the_poor_and_old_without_a_phone_only(act) -> No
     assert state["budget_cny"].item() == pytest.approx(-21_000)
     assert state["resource_cny"].item() == pytest.approx(31_500)
     assert state["household_cny"][0] == pytest.approx([0, 21_000 - 31_500, 0])
+    # Who takes one at 150 and not at 300 a year values it at 225 on average.
+    assert state["comfort_cny"][0] == pytest.approx([0, 105 * 225, 0])
 
 
 def test_nobody_new_comes_online_when_all_are(act, tiny) -> None:

@@ -28,8 +28,9 @@ def test_drivers_ride_metro_where_there_is_one_and_pay_while_others_are_not_touc
     assert state["metro_trips"][0] == pytest.approx([237_500, 0, 0])
     assert state["bus_trips"][0] == pytest.approx([50_000, 100_000, 38_750])
     assert state["household_cny"][0, 1] == 0.0
-    # Third cell, petrol only: 0.6 saved, 0.4 of hardship a km, fares.
-    assert state["household_cny"][0, 2] == pytest.approx(4.5e5 * 0.2 - 18_750)
+    # Third cell, petrol only: 0.6 saved a km, fares paid; in kind as much is lost, and 0.4 of hardship a km.
+    assert state["household_cny"][0, 2] == pytest.approx(4.5e5 * 0.6 - 18_750)
+    assert state["comfort_cny"][0] + state["household_cny"][0] == pytest.approx([-3.6e5, 0.0, -1.8e5])
     # Taxes of 0.8 x 9e5 + 4.5e5 km of petrol are lost, fares are won.
     assert state["budget_cny"].item() == pytest.approx(-1.17e6 * 0.2 + 37_500 * 5 + 18_750)
 
@@ -40,3 +41,6 @@ def test_to_end_the_restriction_takes_back_rides_only_as_long_as_there_are_some(
     assert state["bus_trips"][0] == pytest.approx([50_000, 100_000, 20_000 - 18_750])
     none = act(LEVER, 0.0, **(DRAW | {"trip_km": 1.0}))
     assert none["bus_trips"][0, 2] == 0.0
+    # 20 000 bus fares of 1 CNY saved for 4.5e5 km at 0.6 CNY, which are worth just that where there is no hardship.
+    assert none["household_cny"][0, 2] == pytest.approx(20_000 - 2.7e5)
+    assert none["comfort_cny"][0, 2] == pytest.approx(2.7e5 - 20_000)

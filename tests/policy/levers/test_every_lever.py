@@ -62,13 +62,95 @@ def test_what_somebody_gains_another_pays_or_is_used_up(lever: Lever, tiny) -> N
         assert np.all(np.abs(sum(flows)) <= 1e-9 * np.maximum(sum(map(np.abs, flows)), 1.0)), value
 
 
+# Levers by which people or firms use more or less than they would at the old price or without being kept from it. The
+# others change who delivers the same: their gain is in money alone.
+IN_KIND = {
+    "building_retrofit", "carbon_price", "congestion_charge", "device_subsidy", "digital_training",
+    "driving_restriction", "inclusive_incentive", "tiered_tariff", "transit_fare",
+}  # fmt: skip
+
+
+def test_efficiency_and_supply_take_no_comfort() -> None:
+    assert {x.id for x in ALL if "comfort_cny" in x.touches} == IN_KIND
+
+
+def ends(lever: Lever) -> list[float]:
+    return [v for v in steps(lever) if v != lever.default]
+
+
+@pytest.mark.parametrize("lever", [levers()[i] for i in sorted(IN_KIND - {"building_retrofit"})], ids=lambda x: x.id)
+def test_without_taxes_and_side_effects_society_pays_for_a_price_in_every_draw(lever: Lever, tiny) -> None:
+    # Fuel without taxes, rides at what they cost, and nothing harmful in the model of money: there is nothing to mend,
+    # so that to bend what people choose can only cost. Less of a restriction or of a surcharge that is there mends.
+    fares = {"metro_fare_cny": 1e-9, "bus_fare_cny": 1e-9}
+    served: dict[str, np.ndarray] = {}
+    if lever.id == "transit_fare":
+        fares = {"metro_fare_cny": 5.0, "bus_fare_cny": 5.0}
+        served = {n: np.full((1, 1), v) for n, v in (("served_share", 1.0), ("metro_cost_cny_trip", 5.0),
+                                                     ("bus_cost_cny_trip", 5.0))}  # fmt: skip
+    for value in ends(lever):
+        if lever.id == "driving_restriction" and value < lever.default:
+            continue
+        state = tiny(DRAWS, petrol_tax_cny_km=0.0, **fares)
+        draw, _ = draw_of(lever.priors, 7, 0, DRAWS)
+        state.previous_value = lever.default
+        lever.apply(state, value, {**draw, **served}, 1.0)
+        cost = state["resource_cny"] - state.total("comfort_cny") - state["firm_comfort_cny"]
+        assert np.all(cost > -1e-9 * np.abs(state["resource_cny"])), value
+        assert np.any(cost > 0), value
+
+
+@pytest.mark.parametrize(
+    ("name", "use", "price"),
+    [("transit_fare", ("metro_trips", "bus_trips"), ("metro_fare_cny", "bus_fare_cny"))],
+)
+def test_what_riders_gain_lies_between_the_change_of_price_on_old_and_on_new_use(name, use, price, tiny) -> None:
+    lever, before = levers()[name], tiny()
+    for value in ends(lever):
+        state = applied(lever, tiny(DRAWS), value)
+        gained = state["household_cny"] + state["comfort_cny"]
+        old = sum(before[u] * before[p] * (1 - value) for u, p in zip(use, price, strict=True))
+        new = sum(state[u] * before[p] * (1 - value) for u, p in zip(use, price, strict=True))
+        assert np.all(gained >= np.minimum(old, new) - 1e-6)
+        assert np.all(gained <= np.maximum(old, new) + 1e-6)
+
+
+def test_what_a_carbon_price_takes_lies_between_the_price_on_new_and_on_old_emissions(tiny) -> None:
+    lever, before = levers()["carbon_price"], tiny()
+    draw, _ = draw_of(lever.priors, 7, 0, DRAWS)
+
+    def charged(state: State) -> np.ndarray:
+        km, heat, electric = (state[n] for n in ("car_km", "heat_gj", "electricity_kwh"))
+        kwh = electric + km * state["ev_share"] * 0.15 + heat * state["heat_pump_share"] * 100
+        kg = kwh * 0.5 * draw["electricity_pass_share"] + km * (1 - state["ev_share"]) * 0.2 * draw["petrol_pass_share"]
+        return (kg + heat * (1 - state["heat_pump_share"]) * 60 * draw["heat_pass_share"]) / 1000
+
+    for value in ends(lever):
+        state = applied(lever, tiny(DRAWS), value)
+        lost = -(state["household_cny"] + state["comfort_cny"])
+        assert np.all(lost >= value * charged(state) * (1 - 1e-9))
+        assert np.all(lost <= value * charged(before) * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("name", ["inclusive_incentive", "device_subsidy", "digital_training"])
+def test_who_takes_an_offer_is_never_worse_off_nor_better_by_more_than_it_costs_the_purse(name: str, tiny) -> None:
+    lever = levers()[name]
+    for value in ends(lever):
+        state = applied(lever, tiny(DRAWS), value, 2.0)
+        gained = state["household_cny"] + state["comfort_cny"]
+        assert np.all(gained >= -1e-6)
+        # Fares that the purse gains are at most 5 CNY for 8 km or more
+        taxes_and_fares = np.abs(state["car_km"] - tiny()["car_km"]).sum(axis=1, keepdims=True)
+        assert np.all(state.sum(gained) <= -state["budget_cny"] + taxes_and_fares)
+
+
 @pytest.mark.parametrize("lever", ALL, ids=lambda x: x.id)
 def test_no_amount_is_negative_and_no_share_leaves_zero_to_one(lever: Lever, tiny) -> None:
     for value in steps(lever):
         for years in (0.0, 9.0):
             state = applied(lever, tiny(DRAWS), value, years)
             for name, side in NAMES.items():
-                if side != "money":
+                if side not in ("money", "kind"):
                     assert np.all(np.isfinite(state[name])), name
                     assert np.all(state[name] >= 0.0), (name, value)
                 if name.endswith("_share"):

@@ -19,10 +19,13 @@ def test_a_reward_of_the_fare_works_like_a_free_ride(act) -> None:
 
 def test_nearly_all_is_paid_for_trips_made_anyway(act) -> None:
     state = act(LEVER, 1.0, **DRAW)
-    paid = (25_700 + 100_000) * 0.19 * 0.7
+    # 0.19 of the 120 000 green trips there were, and the 5700 new ones, all of people who take part.
+    paid = (120_000 * 0.19 + 5700) * 0.7
     # Fuel of 57 000 km saved, 5700 fares paid.
     assert state["household_cny"][0, 2] == pytest.approx(paid + 57_000 * 0.6 - 5700)
-    assert 5700 / 125_700 < 0.05, "one paid trip in twenty is new"
+    # The new trips took the car's place for a reward of 0.7 on average: half of it makes up for what they lack.
+    assert state["comfort_cny"][0, 2] == pytest.approx(-57_000 * 0.6 + 5700 - 5700 * 0.35)
+    assert state["household_cny"][0, 2] + state["comfort_cny"][0, 2] == pytest.approx((120_000 * 0.19 + 2850) * 0.7)
 
 
 def test_who_has_no_smartphone_gets_nothing(act, tiny) -> None:

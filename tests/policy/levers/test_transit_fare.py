@@ -25,6 +25,10 @@ def test_half_a_fare_by_hand(world):
     fares = 0.4 * (before["metro_trips"] * price + before["bus_trips"] * world.reference.level("bus_fare_cny", 2030))
     petrol = before["car_km"] * 0.05 * 2 / 3 * (1 - world.reference.level("ev_share", 2030))
     assert state["budget_cny"].item() == pytest.approx(-fares - 0.08 * trips * 5 - petrol * 0.18)
+    # Money and comfort together: half a fare on each ride there was, half of that on each of the 20 % added. Driving
+    # saved leaves nothing over: those kilometres were worth what they cost.
+    gained = (0.5 + 0.2 * 0.25) * fares / 0.4
+    assert state.total("household_cny").item() + state.total("comfort_cny").item() == pytest.approx(gained)
 
 
 def test_more_costs_the_traveller_more_and_saves_no_one_trips_beyond_all(world):
