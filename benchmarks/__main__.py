@@ -19,6 +19,7 @@ PARTS = (
     "starting",
     "daily_means",
     "dashboards",
+    "policy_sandbox",
     "trends",
     "air_pipeline",
     "aqi",
