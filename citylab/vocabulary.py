@@ -1729,3 +1729,23 @@ def say(word: str, lang: Language | None = None) -> str:
     except KeyError:
         raise suggest(word, WORDS, what="word", see="citylab.vocabulary.WORDS") from None
     return zh if (lang or settings.language()) == "zh" else en
+
+
+def say_code(code: str, lang: Language | None = None, prefix: str = "") -> str:
+    """Return a code of a table in people's words; one that the vocabulary does not know stays as it is.
+
+    Parameters
+    ----------
+    code
+        As it stands in a table, such as a sector or an alert level.
+    lang
+        Language; default: the ``CITYLAB_LANG`` setting.
+    prefix
+        What the vocabulary puts before the codes of that kind.
+
+    Examples
+    --------
+    >>> say_code("power", "en"), say_code("red", "en", prefix="alert_"), say_code("mauve", "en", prefix="alert_")
+    ('Power', 'red alert', 'mauve')
+    """
+    return say(prefix + code, lang) if prefix + code in WORDS else code
