@@ -338,7 +338,7 @@ _DECLARED: tuple[Column, ...] = (
     Column("attributable_deaths", "number", "deaths", "归因死亡数", "Attributable deaths",
            "Deaths in a year that would not have happened then in air as clean as the reference."),
     Column("alert_id", "text", "", "预警编号", "Alert", "Id of an alert in a response log."),
-    Column("measure", "text", "", "措施", "Measure", "What was ordered."),
+    Column("measure", "text", "", "措施", "Measure", "What was ordered, or is to be done at a building, in words or by its code."),
     Column("ordered_at", "datetime", "", "发布时间", "Ordered", "When the measure was ordered, wall-clock time of Beijing."),
     Column("started_at", "datetime", "", "开始时间", "Started", "When the measure began; empty if it never did."),
     Column("ended_at", "datetime", "", "结束时间", "Ended", "When the measure ended; empty while in force."),
@@ -537,8 +537,9 @@ _DECLARED: tuple[Column, ...] = (
     Column("peer_rank_lower_pct", "number", "%", "百分位下限", "Percentile, lower bound", "Lower bound of the percentile.", 0.0, 100.0),
     Column("peer_rank_upper_pct", "number", "%", "百分位上限", "Percentile, upper bound", "Upper bound of the percentile.", 0.0, 100.0),
     Column("excess_kwh", "number", "kWh", "超出能耗", "Excess energy", "Energy beyond what is expected; 0 where there is none.", 0.0),
-    Column("measure", "text", "", "改造措施", "Measure", "Code of a retrofit measure."),
     Column("currency", "text", "", "币种", "Currency", "ISO 4217 code of the money of the row."),
+    Column("cost_kind", "text", "", "成本口径", "Kind of cost", "What is counted as the cost of a tonne: resource, budget or society."),
+    Column("why_not_told", "text", "", "无数值的原因", "Why no figure", "Why a cost of a tonne is not told; empty where it is."),
     Column("cost", "number", "by currency", "投资", "Cost", "Money to be spent once, in the row's currency.", 0.0),
     Column("cost_lower", "number", "by currency", "投资下限", "Cost, lower bound", "Lower bound of the cost.", 0.0),
     Column("cost_upper", "number", "by currency", "投资上限", "Cost, upper bound", "Upper bound of the cost.", 0.0),
@@ -1599,6 +1600,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "district_car": ("区 × 有车家庭", "district × car"),
     "district_elders": ("区 × 户内 65 岁及以上人数", "district × members of 65 and over"),
     "age_smartphone": ("年龄 × 智能手机", "age × smartphone"),
+    "age_online": ("年龄 × 上网", "age × online"),
     "income_per_resident": ("人均收入", "income per resident"),
     "margin_fitted": ("已公布，据此拟合", "published, fitted"),
     "margin_assumed": ("假设", "assumed"),
@@ -1652,6 +1654,31 @@ WORDS: dict[str, tuple[str, str]] = {
         "the interval of the tonnes covers 0: a cost per tonne means nothing",
     ),
     "policy_emissions_rise": ("排放增加，没有可分摊的减排", "emissions rise: there is no tonne saved to pay for"),
+    # units of levers, their priors and what was put in force
+    "unit_share": ("比例", "share"),
+    "unit_CNY": ("元", "CNY"),
+    "unit_CNY/trip": ("元/次", "CNY/trip"),
+    "unit_SEK/trip": ("瑞典克朗/次", "SEK/trip"),
+    "unit_GBP/day": ("英镑/天", "GBP/day"),
+    "unit_USD/day": ("美元/天", "USD/day"),
+    "unit_CNY/t": ("元/吨", "CNY/t"),
+    "unit_t/CNY": ("吨/元", "t/CNY"),
+    "unit_CNY/km": ("元/公里", "CNY/km"),
+    "unit_CNY/kWh": ("元/千瓦时", "CNY/kWh"),
+    "unit_CNY/GJ": ("元/GJ", "CNY/GJ"),
+    "unit_CNY/W": ("元/瓦", "CNY/W"),
+    "unit_CNY/m²": ("元/平方米", "CNY/m²"),
+    "unit_CNY/kW/year": ("元/千瓦/年", "CNY/kW/year"),
+    "unit_CNY/person": ("元/人", "CNY/person"),
+    "unit_CNY/person/year": ("元/人/年", "CNY/person/year"),
+    "unit_CNY/household": ("元/户", "CNY/household"),
+    "unit_kWh/person/year": ("千瓦时/人/年", "kWh/person/year"),
+    "unit_day/week": ("天/周", "days/week"),
+    "unit_h/day": ("小时/天", "h/day"),
+    "unit_Mt": ("百万吨", "Mt"),
+    "unit_km": ("公里", "km"),
+    "unit_year": ("年", "years"),
+    "unit_1/year": ("每年", "a year"),
     # pictures of policies
     "policy_reference": ("参考情景", "reference"),
     "policy_no_change": ("没有变化", "no change"),
@@ -1674,7 +1701,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "over": ("口径", "Over"),
     "outcome": ("结果", "Outcome"),
     "gain_measure": ("损益口径", "Gain counted by"),
-    "level": ("组", "Level"),
+    "level": ("水平", "Level"),
     "reference": ("参考情景", "Reference"),
     "reference_lower": ("参考下限", "Reference, lower bound"),
     "reference_upper": ("参考上限", "Reference, upper bound"),
@@ -1689,6 +1716,7 @@ WORDS: dict[str, tuple[str, str]] = {
     # pictures of divides
     "divide_level": ("层次", "Level"),
     "component": ("部分", "Part"),
+    "inequality_measure": ("度量", "Measure"),
     "mean": ("均值", "Mean"),
     "part_of_gap": ("差距的部分", "Part of the gap"),
     "time_of_figure": ("时间", "Time"),
@@ -1714,6 +1742,45 @@ WORDS: dict[str, tuple[str, str]] = {
     "cluster_low_outlier": ("高值邻里中的低值", "low among high"),
     "cluster_not_significant": ("与随机无从区分", "cannot be told from chance"),
 }
+
+
+HEADS: frozenset[str] = frozenset((
+    "low", "high", "n", "se", "level", "n_effective", "n_missing", "design_effect",
+    "day_count", "station_days", "day_share", "deseasonalised", "capture_share", "is_inside_hull",
+    "nearest_station_km",
+    "from_source", "to_source", "is_quantified", "basis_zh", "basis_en", "year_from", "year_to",
+    "is_of_that_year", "co2_t_low", "co2_t_high", "is_forecast",
+    "is_modelled", "shape_source", "expected_co2_t", "difference_t", "difference_share", "wape", "bias_share",
+    "claim_count", "claim_of_text", "claim_pct", "figure_column", "figure_pct", "figure_date", "figure_relation",
+    "definition_difference", "source_mark",
+    "value_share", "contribution", "contribution_share", "inequality_measure", "component", "mean", "part_of_gap",
+    "time_of_figure", "divide_level",
+    "group", "grouping", "is_overlapping", "person_count", "participant_count", "credit_share",
+    "participation_share", "participation_share_low",
+    "participation_share_high", "intensity_co2_kg", "intensity_co2_kg_low", "intensity_co2_kg_high",
+    "credit_per_head_co2_kg",
+    "credit_per_head_co2_kg_low", "credit_per_head_co2_kg_high", "value_per_head_fen", "value_per_head_cny",
+    "value_per_head_cny_low",
+    "value_per_head_cny_high", "participation_before", "participation_after", "credit_before_co2_kg",
+    "credit_after_co2_kg", "change_co2_kg",
+    "change_co2_kg_low", "change_co2_kg_high", "take_up_share", "activity_count", "eligible_count",
+    "account_count", "seq", "op", "ledger_mark",
+    "lag", "expected", "p_sim", "p_adjusted", "chance_lower", "chance_upper", "quadrant", "cluster", "n_links",
+    "n_neighbours", "n_islands", "permutations",
+    "rate_shrunken", "shrunken", "own_share", "mean_rate", "n_tiles", "device_tile_count",
+    "access", "n_in_reach", "supply_in_reach", "nearest_cost", "weighted_demand", "provider_ratio",
+    "nothing_in_reach_share", "unknown_share",
+    "local_segregation", "exposure_to", "corrected_value", "excess", "modified", "n_small_units", "n_empty_units",
+    "n_singleton_units",
+    "objective", "reached_persons", "reached_share", "least_share",
+    "quantity", "over", "outcome", "gain_measure", "reference", "reference_lower", "reference_upper", "scenario",
+    "difference", "sd", "sd_sampling",
+    "sd_parameter", "sd_model", "cny_t", "tonnes",
+))  # fmt: skip
+"""Words that are heads of tables: columns of results that no data set declares.
+
+Any other word is none, so that a column that somebody names *share* is not headed by what the page's button says.
+"""
 
 
 def say(word: str, lang: Language | None = None) -> str:
@@ -1749,3 +1816,14 @@ def say_code(code: str, lang: Language | None = None, prefix: str = "") -> str:
     ('Power', 'red alert', 'mauve')
     """
     return say(prefix + code, lang) if prefix + code in WORDS else code
+
+
+def say_unit(unit: str, lang: Language | None = None) -> str:
+    """Return a unit as people write it, empty for a pure number; one that the vocabulary does not know stays as it is.
+
+    Examples
+    --------
+    >>> say_unit("CNY/t", "zh"), say_unit("day/week", "en"), say_unit("GW", "zh"), say_unit("1", "en")
+    ('元/吨', 'days/week', 'GW', '')
+    """
+    return "" if unit == "1" else say_code(unit, lang, prefix="unit_")

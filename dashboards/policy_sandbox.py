@@ -78,10 +78,6 @@ _DISTRIBUTION_WORDS: dict[str, Both] = {
     "triangular": ("三角分布", "triangular"), "uniform": ("均匀分布", "uniform"), "fixed": ("固定", "fixed"),
     "choice": ("等概率取值", "equal chances"),
 }  # fmt: skip
-_UNIT_WORDS: dict[str, Both] = {
-    "1": ("", ""), "share": ("比例", "share"), "CNY/trip": ("元/次", "CNY/trip"), "CNY/t": ("元/吨", "CNY/t"),
-    "day/week": ("天/周", "days/week"), "Mt": ("百万吨", "Mt"), "year": ("年", "years"),
-}  # fmt: skip
 _MARK_WORDS: dict[str, Both] = {
     "verified": ("已核实", "verified"), "secondary": ("二手来源", "secondary source"),
     "from memory": ("未核对来源", "from memory, not checked"),
@@ -144,11 +140,6 @@ def parsed(token: str) -> tuple[Scenario, str]:
         return Scenario.from_token(token), ""
     except (CitylabError, ValueError, TypeError) as error:
         return EXAMPLES[BEGIN_A], str(error)
-
-
-def unit_of(unit: str, lang: Language) -> str:
-    """Return a lever's unit in a language, nothing for a pure number."""
-    return pick(_UNIT_WORDS[unit], lang) if unit in _UNIT_WORDS else unit
 
 
 class State(PageState):
@@ -297,11 +288,11 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
         parts = [ends, more, sure, synthetic]
         return Number(f"{whose}{pick(label, lang)}", value, shown, pick(("；", "; "), lang).join(p for p in parts if p))
 
-    costs = {c["cost"]: c for c in r.per_tonne.iter_rows(named=True)}
+    costs = {c["cost_kind"]: c for c in r.per_tonne.iter_rows(named=True)}
     label = f"{whose}{pick(('每吨减排的资源成本', 'Resources used up per tonne saved'), lang)}"
     cost = costs["resource"]
     if cost["cny_t"] is None:
-        why = vocabulary.say(f"policy_{cost['reason']}", lang)
+        why = vocabulary.say(f"policy_{cost['why_not_told']}", lang)
         tonne = no_number(label, lang, f"{why}{pick(('；', '; '), lang)}{synthetic}")
     else:
         public = costs["budget"]
@@ -610,7 +601,7 @@ def pictures(state: State) -> list[Picture]:
 def about(one: Lever, lang: Language) -> str:
     """Return what a lever means, its bounds, what was put in force where, and what acts with it, as HTML."""
     esc = html.escape
-    unit = f" {unit_of(one.unit, lang)}".rstrip()
+    unit = f" {vocabulary.say_unit(one.unit, lang)}".rstrip()
     note = one.note_zh if lang == "zh" else one.note_en
     bounds = pick(
         (f"{one.low:g} 至 {one.high:g}{unit}；参考情景 {one.default:g}；最早 {one.first_date}",
@@ -622,14 +613,14 @@ def about(one: Lever, lang: Language) -> str:
         for e in one.enacted:
             until = pick(("起", "on"), lang) if e.to_date is None else f"– {e.to_date}"
             mark = pick(_MARK_WORDS[e.mark], lang)
-            value = f"{e.value:g} {unit_of(e.unit, lang)}".strip()
+            value = f"{e.value:g} {vocabulary.say_unit(e.unit, lang)}".strip()
             rows.append(f"<li><b>{esc(e.place)}</b> {e.from_date} {until}: {esc(value)}. {esc(e.source)} "
                         f"({esc(mark)})</li>")  # fmt: skip
         head = pick(("曾经或正在实行的数值", "What was put in force"), lang)
         lines.append(f"<details><summary>{head} ({len(rows)})</summary><ul class='note'>{''.join(rows)}</ul></details>")
     for other, rule in one.joint.items():
         with_ = pick((f"与“{lever(other).title_zh}”同用", f"With “{lever(other).title_en}”"), lang)
-        lines.append(f"<p class='note'>{esc(with_)}: {esc(rule)}</p>")
+        lines.append(f"<p class='note'>{esc(with_)}{pick(('：', ': '), lang)}{esc(pick(rule, lang))}</p>")
     return "".join(lines)
 
 
@@ -642,7 +633,8 @@ def beliefs(one: Lever, lang: Language) -> str:
         kind = pick(_DISTRIBUTION_WORDS[p.distribution], lang)
         model = f" [{esc(p.variant)}]" if p.variant else ""
         mark = pick(_MARK_WORDS[p.mark], lang)
-        rows.append(f"<li><b>{esc(p.parameter)}</b>{model}: {spread} {esc(p.unit)}, {esc(kind)}. {esc(p.source)} "
+        spread = f"{spread} {vocabulary.say_unit(p.unit, lang)}".rstrip()
+        rows.append(f"<li><b>{esc(p.parameter)}</b>{model}: {esc(spread)}, {esc(kind)}. {esc(p.source)} "
                     f"(<b>{esc(mark)}</b>)</li>")  # fmt: skip
     head = pick((f"我们相信什么（{len(rows)} 个参数）", f"What do we believe? ({len(rows)} parameters)"), lang)
     return f"<details><summary>{head}</summary><ul class='note'>{''.join(rows)}</ul></details>"
@@ -729,7 +721,7 @@ class _Levers:
         n = min(max(len(own), 1), MOST_SLIDERS)
         for k in range(n):
             widget = self.slider(name, k)
-            unit = unit_of(one.unit, self.lang)
+            unit = vocabulary.say_unit(one.unit, self.lang)
             unit = f" ({unit})" if unit else ""
             since = f", {pick(('自', 'from'), self.lang)} {own[k].start.year}" if len(own) > 1 else ""
             label = f"{'● ' if own else ''}{one.title(self.lang)}{unit}{since}"

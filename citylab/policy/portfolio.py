@@ -27,6 +27,8 @@ GRID_DRAWS = 16
 """Draws of each run of the grid."""
 MAX_GRID = 64
 """Most combinations that are run."""
+COMBINATION = pl.List(pl.Struct({"lever": pl.String, "value": pl.Float64}))
+"""How a combination of levers stands in a table; empty is the reference."""
 MAX_ROUNDS = 8
 """Most times that the money to spend is cut back because levers cost more together than alone."""
 
@@ -56,7 +58,8 @@ class Portfolio:
         Gain of the best combination of the grid within the budget less that of the choice, in the same draws; 0 where
         none is better.
     grid
-        One row a combination that was run: ``levers`` (text), ``cost_cny, gain, is_within_budget, is_chosen``.
+        One row a combination that was run: ``levers`` (a list of ``lever`` and ``value``, empty for the reference),
+        ``cost_cny, gain, is_within_budget, is_chosen``.
     is_grid_whole
         Whether the grid holds every combination of the options, or only neighbours of the choice.
     """
@@ -191,14 +194,14 @@ def portfolio(
         one = _told(run([changes[key] for key in sorted(combination)], GRID_DRAWS), objective)
         rows.append(
             {
-                "levers": ", ".join(f"{name} {value:g}" for name, value in sorted(combination)),
+                "levers": [{"lever": name, "value": value} for name, value in sorted(combination)],
                 "cost_cny": one["cost_cny"],
                 "gain": one["gain"],
                 "is_within_budget": one["cost_cny"] <= budget_cny,
                 "is_chosen": combination == frozenset(chosen),
             }
         )
-    table = pl.DataFrame(rows).sort("gain", descending=True)
+    table = pl.DataFrame(rows, schema_overrides={"levers": COMBINATION}).sort("gain", descending=True)
     own = float(table.filter("is_chosen")["gain"].item())
     affordable = table.filter("is_within_budget")["gain"].max()
     names = [f"{lever(n).title('zh')} {v:g}" for n, v in sorted(chosen)]

@@ -207,21 +207,26 @@ class Reference:
             local x slope, shape (draws, 1); and the share of each sector of
             :data:`citylab.policy.state.SECTORS`, shape (draws, sectors), scaled down where they sum to more than 1.
         """
+        return self.coefficients(self.receptor_draws(seed, start, stop), stop - start)
+
+    def receptor_draws(self, seed: int, start: int, stop: int) -> dict[str, Array]:
+        """Return draws of the parts of :attr:`receptor`, each of shape (draws,)."""
         drawn = {}
         for row in self.receptor.iter_rows(named=True):
             u = uniforms(seed, f"source_receptor.{row['part']}", start, stop)
             drawn[row["part"]] = quantiles(
                 u, "triangular", low=row["low"], central=row["central"], high=row["high"], name=row["part"]
             )
-        return self._coefficients(drawn, stop - start)
+        return drawn
 
     def screening_central(self) -> tuple[Array, Array]:
         """Return the central PM2.5 coefficients, shapes (1, 1) and (1, sectors)."""
         rows = self.receptor.iter_rows(named=True)
-        return self._coefficients({row["part"]: np.array([row["central"]]) for row in rows}, 1)
+        return self.coefficients({row["part"]: np.array([row["central"]]) for row in rows}, 1)
 
     @staticmethod
-    def _coefficients(drawn: Mapping[str, Array], n: int) -> tuple[Array, Array]:
+    def coefficients(drawn: Mapping[str, Array], n: int) -> tuple[Array, Array]:
+        """Return the coefficients of :meth:`screening` from ``n`` values of each part."""
         shares = np.stack([drawn.get(sector, np.zeros(n)) for sector in SECTORS], axis=1)
         shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
         return (drawn["local"] * drawn["slope"])[:, None], shares

@@ -21,6 +21,7 @@ from citylab.files import written_whole
 from citylab.policy.levers import lever as lever_of
 from citylab.policy.levers import levers
 from citylab.units import factor as unit_factor
+from citylab.vocabulary import say_unit
 
 TOKEN_VERSION = "1"
 """First character of a token: how the rest is read."""
@@ -143,19 +144,26 @@ class Change:
         'Photovoltaics on buildings: 2 GW from 2026-01-01 to 2030-12-31, reached over 4 years'
         """
         one = lever_of(self.lever)
-        amount = _amount(self.value, one.unit)
+        told = amount(self.value, one.unit, lang)
         if lang == "zh":
             span = f"{self.start} 起" if self.end is None else f"{self.start} 至 {self.end}"
             ramp = f"，用 {self.ramp_years:g} 年逐步达到" if self.ramp_years else ""
-            return f"{one.title_zh}：{span}为 {amount}{ramp}"
+            return f"{one.title_zh}：{span}为 {told}{ramp}"
         span = f"from {self.start}" if self.end is None else f"from {self.start} to {self.end}"
         ramp = f", reached over {self.ramp_years:g} years" if self.ramp_years else ""
-        return f"{one.title_en}: {amount} {span}{ramp}"
+        return f"{one.title_en}: {told} {span}{ramp}"
 
 
-def _amount(value: float, unit: str) -> str:
-    """Return a value with its unit; the unit 1 is left out."""
-    return f"{value:g}" if unit in ("1", "share", "") else f"{value:g} {unit}"
+def amount(value: float, unit: str, lang: str = "en") -> str:
+    """Return a value of a lever with its unit in ``"zh"`` or ``"en"``; a pure number or a share has none.
+
+    Examples
+    --------
+    >>> amount(100, "CNY/t", "zh"), amount(0.5, "share")
+    ('100 元/吨', '0.5')
+    """
+    told = "" if unit == "share" else say_unit(unit, "zh" if lang == "zh" else "en")
+    return f"{value:g} {told}".rstrip()
 
 
 @dataclass(frozen=True)

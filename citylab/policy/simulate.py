@@ -53,6 +53,11 @@ MIN_DRAWS = 2
 BLOCK = 64
 """Draws that are run together."""
 _GROUP_ACCESS = ("online_persons", "covered_persons", "service_persons")
+YEARLY_OUTCOMES = {
+    "money": ("household_cny_person", "online_share", "covered_share", "service_share"),
+    "welfare": ("welfare_cny_person", "comfort_cny_person"),
+}
+"""What :meth:`Result.by_group` tells of a single year: who gains and who loses is counted over all years only."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class _Plan:
         for move, (_, which) in zip(self.moves, drawn, strict=True):
             others = range(1, len(variants_of(move.priors)))
             variants += [(which == i).astype(float) for i in others]
-        outputs = _years(
+        runs = _Runs(
             self.world,
             self.moves,
             [values for values, _ in drawn],
@@ -133,6 +138,7 @@ class _Plan:
             options={"factors": {n: f for n, f in factors.items() if n != PM25}, "marginal": marginal},
             draws=stop - start,
         )
+        outputs = _years(runs)
         return {**outputs, "variants": np.stack(variants, axis=1)}
 
     def replicates(self) -> dict[str, Array]:
@@ -141,7 +147,7 @@ class _Plan:
             return self._replicates()
 
     def _replicates(self) -> dict[str, Array]:
-        return _years(
+        runs = _Runs(
             self.world,
             self.moves,
             [central_of(m.priors) for m in self.moves],
@@ -150,34 +156,39 @@ class _Plan:
             options={"replicate_seed": self.seed},
             draws=int(self.world.reference.rule("replicates")),
         )
+        return _years(runs)
 
 
-def _years(
-    world: World,
-    moves: Sequence[_Move],
-    drawn: Sequence[Mapping[str, Array]],
-    *,
-    screening: tuple[Array, Array],
-    pm25: Array | None,
-    options: Mapping[str, Any],
-    draws: int,
-) -> dict[str, Array]:
-    """Run all years, and put yearly arrays together: (draws, years, ...), groups (draws, groups)."""
-    years = world.reference.years
+@dataclass(frozen=True)
+class _Runs:
+    """Reference and levers under the same draws, year by year."""
 
-    def one(k: int) -> dict[str, Any]:
-        year = years[k]
-        before = world.state(year, draws=draws, **options)
+    world: World
+    moves: Sequence[_Move]
+    drawn: Sequence[Mapping[str, Array]]
+    screening: tuple[Array, Array]
+    pm25: Array | None
+    options: Mapping[str, Any]
+    draws: int
+
+    def states(self, k: int) -> tuple[State, State]:
+        """Return the states of year ``k`` without the levers and with them."""
+        year = self.world.reference.years[k]
+        before, after = (self.world.state(year, draws=self.draws, **self.options) for _ in range(2))
+        for move, values in zip(self.moves, self.drawn, strict=True):
+            move.apply(after, k, values)
+        return before, after
+
+    def of_city(self, k: int, before: State, after: State) -> dict[str, Array]:
+        """Return the city's outputs of year ``k``, each of shape (draws, columns)."""
+        draws, reference = self.draws, self.world.reference
         kwh, burnt = electricity(before), fuels(before)
         co2 = emissions(before, kwh=kwh, burnt=burnt)
-        after = world.state(year, draws=draws, **options)
-        for move, values in zip(moves, drawn, strict=True):
-            move.apply(after, k, values)
         burnt_after = fuels(after)
         co2_after = emissions(after, kwh, burnt=burnt_after)
-        level = world.reference.level(PM25, year) * (1.0 if pm25 is None else pm25[:, k : k + 1])
+        level = reference.level(PM25, reference.years[k]) * (1.0 if self.pm25 is None else self.pm25[:, k : k + 1])
         fall = np.zeros((draws, 1))
-        slope, shares = screening
+        slope, shares = self.screening
         for i, sector in enumerate(SECTORS):
             if sector in burnt:
                 relative = np.divide(
@@ -187,7 +198,7 @@ def _years(
                     where=burnt[sector] > 0,
                 )
                 fall = fall + shares[:, i : i + 1] * relative
-        found: dict[str, Any] = {
+        return {
             "co2": _wide([co2[s] for s in SECTORS], draws),
             "co2_after": _wide([co2_after[s] for s in SECTORS], draws),
             "pm25": _wide([np.asarray(level).reshape(-1, 1)], draws),
@@ -196,24 +207,54 @@ def _years(
             "access_after": _wide([after.total(n) for n in ACCESS], draws),
             "money": _wide([after.total(n) for n in MONEY], draws),
             "kind": _wide([after.total(n) for n in KIND], draws),
-            "household": after.booked("household_cny"),
-            "comfort": after.booked("comfort_cny"),
         }
-        if k == len(years) - 1:
-            for name in _GROUP_ACCESS:
-                changed = name in after.changed
-                found[name] = after[name] - before[name] if changed else None
+
+    def of_people(self, k: int, before: State, after: State) -> dict[str, Any]:
+        """Return what the levers change for people in year ``k``, by cell; None where they change nothing."""
+        found = {"household": after.booked("household_cny"), "comfort": after.booked("comfort_cny")}
+        for name in _GROUP_ACCESS:
+            found[name] = after[name] - before[name] if name in after.changed else None
         return found
 
+    def of_groups(self, before: State, people: Mapping[str, Any]) -> Array:
+        """Return :data:`YEARLY_OUTCOMES` by group in a year, shape (draws, groups, outcomes)."""
+        total = self.world.setting(self.options.get("replicate_seed")).space.by_group
+        inside = total(before["persons"])
+        shape = (self.draws, self.world.groups.height)
+        household, comfort = people["household"], people["comfort"]
+        flows = [household, *(people[name] for name in _GROUP_ACCESS), _both(household, comfort), comfort]
+        parts = [np.zeros(shape) if f is None else np.broadcast_to(total(f) / inside, shape) for f in flows]
+        return np.stack(parts, axis=2)
+
+
+def _years(runs: _Runs) -> dict[str, Array]:
+    """Run all years, and put yearly arrays together: (draws, years, ...), groups (draws, groups)."""
+
+    def one(k: int) -> dict[str, Any]:
+        before, after = runs.states(k)
+        people = runs.of_people(k, before, after)
+        found = {**runs.of_city(k, before, after), **people, "group_year": runs.of_groups(before, people)}
+        if k < len(years) - 1:
+            found |= dict.fromkeys(_GROUP_ACCESS)  # held for the last year only
+        return found
+
+    years = runs.world.reference.years
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yearly = list(pool.map(one, range(len(years))))
     arrays = {
         name: np.stack([y[name] for y in yearly], axis=1)
-        for name in ("co2", "co2_after", "pm25", "pm25_after", "access", "access_after", "money", "kind")
+        for name in ("co2", "co2_after", "pm25", "pm25_after", "access", "access_after", "money", "kind", "group_year")
     }
     household, comfort = (_mean([y[name] for y in yearly]) for name in ("household", "comfort"))
-    arrays["group"], arrays["group_welfare"] = _by_group(world, household, comfort, yearly[-1], options, draws)
+    arrays["group"], arrays["group_welfare"] = _by_group(
+        runs.world, household, comfort, yearly[-1], runs.options, runs.draws
+    )
     return arrays
+
+
+def _both(household: Any, comfort: Any) -> Any:
+    """Return money and comfort together, of which those not booked are None."""
+    return comfort if household is None else household if comfort is None else household + comfort
 
 
 def _mean(flows: Sequence[Any]) -> Any:
@@ -251,12 +292,37 @@ def _by_group(
         return [total((change > floor) * persons) / inside, total((change < -floor) * persons) / inside]
 
     money = sides(household)
-    both = comfort if household is None else household if comfort is None else household + comfort
+    both = _both(household, comfort)
     access = [person(last[name]) for name in _GROUP_ACCESS]
     found = [person(household), *money, *access]
     welfare = [person(both), person(comfort), *(money if comfort is None else sides(both))]
     by_money, by_welfare = (np.stack([np.broadcast_to(f, shape) for f in fs], axis=2) for fs in (found, welfare))
     return by_money, by_welfare
+
+
+TOTAL = "total"
+"""Sector that stands for all."""
+_QUANTITIES: list[tuple[str, str, str]] = [
+    *(("co2_t", sector, "t") for sector in (*SECTORS, TOTAL)),
+    (PM25, TOTAL, "µg/m³"),
+    *((name, TOTAL, "person") for name in ACCESS),
+    *((name, TOTAL, "CNY") for name in (*MONEY, *KIND, SOCIETY)),
+]
+"""Name, sector and unit of each column of the yearly arrays."""
+
+
+def _columns(outputs: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return reference and scenario of all yearly quantities, shape (..., quantities)."""
+    sides = []
+    for end in ("", "_after"):
+        co2 = outputs[f"co2{end}"]
+        kind = outputs["kind"].sum(axis=-1, keepdims=True)
+        society = kind - outputs["money"][..., [MONEY.index("resource_cny")]]
+        flows = np.concatenate([outputs["money"], outputs["kind"], society], axis=-1)
+        city = co2.sum(axis=-1, keepdims=True)
+        parts = [co2, city, outputs[f"pm25{end}"], outputs[f"access{end}"], flows if end else np.zeros_like(flows)]
+        sides.append(np.concatenate(parts, axis=-1))
+    return sides[0], sides[1]
 
 
 @dataclass(frozen=True)
@@ -302,37 +368,13 @@ class Result:
     _groups: pl.DataFrame = field(repr=False)
 
     @cached_property
-    def _quantities(self) -> list[tuple[str, str, str]]:
-        """Name, sector and unit of each column of the yearly arrays."""
-        return [
-            *(("co2_t", sector, "t") for sector in (*SECTORS, TOTAL)),
-            (PM25, TOTAL, "µg/m³"),
-            *((name, TOTAL, "person") for name in ACCESS),
-            *((name, TOTAL, "CNY") for name in (*MONEY, *KIND, SOCIETY)),
-        ]
-
-    @staticmethod
-    def _columns(outputs: Mapping[str, Array]) -> tuple[Array, Array]:
-        """Return reference and scenario of all yearly quantities, shape (draws, years, quantities)."""
-        sides = []
-        for end in ("", "_after"):
-            co2 = outputs[f"co2{end}"]
-            kind = outputs["kind"].sum(axis=2, keepdims=True)
-            society = kind - outputs["money"][:, :, [MONEY.index("resource_cny")]]
-            flows = np.concatenate([outputs["money"], outputs["kind"], society], axis=2)
-            city = co2.sum(axis=2, keepdims=True)
-            parts = [co2, city, outputs[f"pm25{end}"], outputs[f"access{end}"], flows if end else np.zeros_like(flows)]
-            sides.append(np.concatenate(parts, axis=2))
-        return sides[0], sides[1]
-
-    @cached_property
     def _yearly(self) -> tuple[Array, Array, Array]:
         """Reference and difference over draws, and difference over replicates."""
-        before, after = self._columns(self._drawn)
-        first, second = self._columns(self._replicates)
+        before, after = _columns(self._drawn)
+        first, second = _columns(self._replicates)
         return before, after - before, second - first
 
-    def _spread(self, drawn: Array, replicates: Array) -> dict[str, Array]:
+    def _spread(self, drawn: Array, replicates: Array, variants: Array | None = None) -> dict[str, Array]:
         """Return what is told of differences: (draws, n) and (replicates, n) give arrays of n."""
         mean = drawn.mean(axis=0)
         sampled = replicates - replicates.mean(axis=0)
@@ -341,7 +383,7 @@ class Result:
         lower, upper = np.quantile(drawn + sampled[picked], [tail, 1 - tail], axis=0)
         lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
         over = drawn.var(axis=0, ddof=1)
-        model = np.minimum(_explained(drawn, self._drawn["variants"]), over)
+        model = np.minimum(_explained(drawn, self._drawn["variants"] if variants is None else variants), over)
         sampling = replicates.var(axis=0, ddof=1)
         return {
             "difference": mean,
@@ -353,8 +395,10 @@ class Result:
             "sd_model": np.sqrt(model),
         }
 
-    def _frame(self, keys: Mapping[str, Any], before: Array, drawn: Array, replicates: Array) -> pl.DataFrame:
-        told = self._spread(drawn, replicates)
+    def _frame(
+        self, keys: Mapping[str, Any], before: Array, drawn: Array, replicates: Array, *, variants: Array | None = None
+    ) -> pl.DataFrame:
+        told = self._spread(drawn, replicates, variants)
         tail = (1 - self.interval) / 2
         low, high = np.quantile(before, [tail, 1 - tail], axis=0)
         middle = before.mean(axis=0)
@@ -386,7 +430,7 @@ class Result:
             resource cost. All are against the reference, whose own are not counted: its columns are 0.
         """
         before, drawn, replicates = self._yearly
-        names = self._quantities
+        names = _QUANTITIES
         keys = {
             "year": np.repeat(np.array(self.years), len(names)),
             "quantity": [q for _ in self.years for q, _, _ in names],
@@ -400,7 +444,7 @@ class Result:
     @property
     def _keys(self) -> dict[str, list[str]]:
         """Columns that name the quantities over all years."""
-        names = self._quantities
+        names = _QUANTITIES
         return {
             "quantity": [q for q, _, _ in names],
             "sector": [s for _, s, _ in names],
@@ -411,7 +455,7 @@ class Result:
     def _over_years(self, array: Array) -> Array:
         """Return sums of tonnes and money, the mean of PM2.5 and the last year's persons."""
         columns = []
-        for i, (quantity, _, _) in enumerate(self._quantities):
+        for i, (quantity, _, _) in enumerate(_QUANTITIES):
             values = array[:, :, i]
             if quantity == PM25:
                 columns.append(values.mean(axis=1))
@@ -444,7 +488,8 @@ class Result:
         Returns
         -------
         polars.DataFrame
-            Columns of :meth:`totals`; ``reference`` and ``scenario`` are those of the other and of this scenario.
+            Columns of :meth:`totals`; ``reference`` and ``scenario`` are those of the other and of this scenario, and
+            ``sd_model`` is what the rival models of both explain.
 
         Raises
         ------
@@ -459,11 +504,61 @@ class Result:
                 )
         (before, ours, sampled), (_, theirs, sampled_there) = self._yearly, other._yearly
         arrays = (before + theirs, ours - theirs, sampled - sampled_there)
-        return self._frame(self._keys, *(self._over_years(a) for a in arrays)).with_columns(
+        # A rival model that both are under counts once
+        both = np.concatenate([self._drawn["variants"], other._drawn["variants"]], axis=1)
+        variants = np.unique(both, axis=1)
+        return self._frame(self._keys, *(self._over_years(a) for a in arrays), variants=variants).with_columns(
             is_synthetic=pl.lit(self.is_synthetic)
         )
 
-    def by_group(self, group: str = "income_decile", *, measure: str = "money") -> pl.DataFrame:
+    def draws_of(self, quantity: str, sector: str = TOTAL, year: int | None = None) -> pl.DataFrame:
+        """Return one quantity draw by draw, without the scenario and with it.
+
+        Parameters
+        ----------
+        quantity, sector
+            As in :meth:`yearly`.
+        year
+            One of :attr:`years`; default: over all years, as in :meth:`totals`.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row a draw and run: ``draw`` (from 0), ``run`` (``reference`` or ``scenario``), ``value``, ``unit``,
+            ``is_synthetic``. Sampling is not in it: the intervals of :meth:`totals` are wider for that.
+
+        Raises
+        ------
+        UnknownNameError
+            No such quantity or sector.
+        RangeError
+            The year was not run.
+        """
+        names = list(dict.fromkeys(q for q, _, _ in _QUANTITIES))
+        if quantity not in names:
+            raise suggest(quantity, names, what="quantity", see="Result.yearly()")
+        sectors = {s: (i, unit) for i, (q, s, unit) in enumerate(_QUANTITIES) if q == quantity}
+        if sector not in sectors:
+            raise suggest(sector, sectors, what=f"sector of {quantity!r}", see="Result.yearly()")
+        i, unit = sectors[sector]
+        before, drawn, _ = self._yearly
+        pair = (before, before + drawn)
+        told = [self._over_years(a)[:, i] if year is None else a[:, self._year(year), i] for a in pair]
+        runs = pl.Series(["reference"] * self.draws + ["scenario"] * self.draws)
+        number = pl.Series(np.tile(np.arange(self.draws), 2))
+        return pl.DataFrame({"draw": number, "run": runs, "value": np.concatenate(told)}).with_columns(
+            unit=pl.lit(unit), is_synthetic=pl.lit(self.is_synthetic)
+        )
+
+    def _year(self, year: int) -> int:
+        """Return the place of a year among those of the run."""
+        if year not in self.years:
+            raise RangeError(f"The run is of {self.years[0]} to {self.years[-1]}; asked was {year}. Take one of them.")
+        return self.years.index(year)
+
+    def by_group(
+        self, group: str = "income_decile", *, measure: str = "money", year: int | None = None
+    ) -> pl.DataFrame:
         """Return winners and losers.
 
         Parameters
@@ -474,6 +569,9 @@ class Result:
         measure
             By what people gain or lose: ``"money"`` (the purse alone) or ``"welfare"`` (money and comfort together). A
             lever that makes people use less can fill the purse and still leave them worse off: tell both.
+        year
+            One of :attr:`years`: what is then, without ``gaining_share`` and ``losing_share``
+            (:data:`YEARLY_OUTCOMES`). Default: money as the mean of all years, shares of persons in the last year.
 
         Returns
         -------
@@ -489,6 +587,8 @@ class Result:
         ------
         UnknownNameError
             No such grouping or measure.
+        RangeError
+            The year was not run.
         """
         if measure not in MEASURES:
             raise suggest(measure, MEASURES, what="measure", see="citylab.policy.simulate.MEASURES")
@@ -497,8 +597,15 @@ class Result:
             raise suggest(group, known, what="grouping", see="citylab.policy.world.GROUPS")
         at = np.flatnonzero((self._groups["group"] == group).to_numpy())
         levels, persons = self._groups["level"].to_list(), self._groups["persons"].to_list()
-        outcomes, held = MEASURES[measure], "group" if measure == "money" else "group_welfare"
-        drawn, replicates = (_flat(o[held][:, at, :]) for o in (self._drawn, self._replicates))
+        if year is None:
+            outcomes, held = MEASURES[measure], "group" if measure == "money" else "group_welfare"
+            drawn, replicates = (_flat(o[held][:, at, :]) for o in (self._drawn, self._replicates))
+        else:
+            outcomes, every = YEARLY_OUTCOMES[measure], [o for row in YEARLY_OUTCOMES.values() for o in row]
+            columns, k = [every.index(o) for o in outcomes], self._year(year)
+            drawn, replicates = (
+                _flat(o["group_year"][:, k][:, at][:, :, columns]) for o in (self._drawn, self._replicates)
+            )
         keys = {
             "group": [group] * (len(at) * len(outcomes)),
             "level": [levels[i] for i in at for _ in outcomes],
@@ -519,18 +626,19 @@ class Result:
         Returns
         -------
         polars.DataFrame
-            Three rows, ``cost`` = ``resource`` (goods and labour used up beyond the reference, with capital spread over
-            its life; energy not bought counts as saved), ``budget`` (public money) and ``society`` (resource cost and
-            the comfort given up, which is what a tonne costs people): ``cny_t, lower, upper, tonnes, reason``. Where
-            the interval of the tonnes covers 0 the three numbers are null, and ``reason`` says so: a ratio to what may
-            be nothing means nothing. Single draws in which no tonne is saved are left out of the interval.
+            Three rows, ``cost_kind`` = ``resource`` (goods and labour used up beyond the reference, with capital spread
+            over its life; energy not bought counts as saved), ``budget`` (public money) and ``society`` (resource cost
+            and the comfort given up, which is what a tonne costs people): ``cny_t, lower, upper, tonnes,
+            why_not_told``.
+            Where the interval of the tonnes covers 0 the three numbers are null, and ``why_not_told`` says so: a ratio
+            to what may be nothing means nothing. Single draws in which no tonne is saved are left out of the interval.
 
         Notes
         -----
         Compare ``society`` between levers. ``resource`` is negative for a price that makes people use less, because
         what they no longer have is not in it.
         """
-        at = {(q, s): i for i, (q, s, _) in enumerate(self._quantities)}
+        at = {(q, s): i for i, (q, s, _) in enumerate(_QUANTITIES)}
         drawn, replicates = (self._over_years(a) for a in self._yearly[1:])
         saved = at["co2_t", TOTAL]
         told = self._spread(drawn[:, [saved]], replicates[:, [saved]])
@@ -542,10 +650,11 @@ class Result:
         tail = (1 - self.interval) / 2
         rows = []
         for cost, name, sign in COSTS:
-            row: dict[str, Any] = {"cost": cost, "tonnes": -float(told["difference"][0]), "reason": None}
+            row: dict[str, Any] = {"cost_kind": cost, "tonnes": -float(told["difference"][0]), "why_not_told": None}
             if low <= 0:
                 row |= {"cny_t": None, "lower": None, "upper": None}
-                row["reason"] = "no_tonnes" if low == high == 0 else "covers_zero" if high >= 0 else "emissions_rise"
+                none = "no_tonnes" if low == high == 0 else "covers_zero" if high >= 0 else "emissions_rise"
+                row["why_not_told"] = none
             else:
                 i = at[name, TOTAL]
                 ratio = sign * joint[:, i] / -joint[:, saved]
@@ -553,8 +662,8 @@ class Result:
                 row["cny_t"] = sign * float(drawn[:, i].mean()) / row["tonnes"]
                 row |= {"lower": float(lower), "upper": float(upper)}
             rows.append(row)
-        schema = {"cost": pl.String, "cny_t": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
-        return pl.DataFrame(rows, schema={**schema, "tonnes": pl.Float64, "reason": pl.String})
+        schema = {"cost_kind": pl.String, "cny_t": pl.Float64, "lower": pl.Float64, "upper": pl.Float64}
+        return pl.DataFrame(rows, schema={**schema, "tonnes": pl.Float64, "why_not_told": pl.String})
 
     def budget_share(self, budget_cny: float) -> float:
         """Return the share of draws in which the public money spent over all years is within ``budget_cny`` [CNY]."""
@@ -572,8 +681,6 @@ class Result:
         return f"<p>{head}{synthetic}</p>{self.totals()._repr_html_()}"
 
 
-TOTAL = "total"
-"""Sector that stands for all."""
 COSTS = (("resource", "resource_cny", 1.0), ("budget", "budget_cny", -1.0), ("society", SOCIETY, -1.0))
 """Kinds of cost of a tonne, the quantity each is made of, and the sign of a cost in it."""
 
@@ -698,6 +805,211 @@ ASSUMPTIONS = (
     "worth.",
 )
 """What every run takes for granted."""
+
+
+GRID = "grid_variant"
+"""Parameter of :func:`evaluate`: whether a changed kWh counts at the grid's average (0) or at its margin (1)."""
+_RECEPTOR = "source_receptor"
+
+
+def _uncertain(reference: Reference) -> list[str]:
+    """Return the names of the reference that :func:`evaluate` takes: all but rates at which the rest follows."""
+    return [name for name in reference.rows if name not in RATES.values()]
+
+
+def parameters_of(
+    world: World,
+    scenario: Scenario,
+    year: int,
+    *,
+    priors: Mapping[str, Sequence[Prior]] | None = None,
+    draws: int = 200,
+    seed: int = 0,
+    start: int = 0,
+) -> dict[str, Array]:
+    """Return the parameters that :func:`simulate` draws, as :func:`evaluate` takes them.
+
+    Parameters
+    ----------
+    world, scenario, priors, seed
+        As in :func:`simulate`.
+    year
+        Whose levels of the reference are given.
+    draws, start
+        Number of draws, and number of the first.
+
+    Returns
+    -------
+    dict
+        Arrays of one entry a draw: ``"lever.parameter"`` of the levers that the scenario moves; quantities of the
+        reference by name, in their units, that are uncertain; ``"source_receptor.part"``; and :data:`GRID`.
+
+    Raises
+    ------
+    RangeError
+        The year is outside the reference.
+    """
+    reference, stop = world.reference, start + draws
+    k = _place(reference, year)
+    found: dict[str, Array] = {}
+    for move in _moves(scenario, reference.years, priors):
+        values, _ = draw_of(move.priors, seed, start, stop)
+        found |= {f"{move.lever.id}.{name}": array[:, 0] for name, array in values.items()}
+    allowed = _uncertain(reference)
+    for name, factors in reference.factors(seed, start, stop).items():
+        if name in allowed:
+            found[name] = factors[:, k] * reference.level(name, year)
+    found |= {f"{_RECEPTOR}.{part}": values for part, values in reference.receptor_draws(seed, start, stop).items()}
+    found[GRID] = np.floor(uniforms(seed, GRID_STREAM, start, stop) * len(GRID_VARIANTS))
+    return found
+
+
+def _place(reference: Reference, year: int) -> int:
+    if year not in reference.years:
+        raise RangeError(
+            f"The reference runs from {reference.years[0]} to {reference.years[-1]}; asked was {year}. Choose a year "
+            "within."
+        )
+    return reference.years.index(year)
+
+
+def evaluate(
+    world: World,
+    scenario: Scenario,
+    parameters: Mapping[str, Any] | pl.DataFrame,
+    year: int,
+    *,
+    priors: Mapping[str, Sequence[Prior]] | None = None,
+) -> pl.DataFrame:
+    """Return what a scenario changes in one year at given parameters, by the engine's own states and levers.
+
+    It is a model for :mod:`citylab.policy.explore`:
+    ``lambda p: evaluate(world, plan, p, 2030).select("co2_t").to_numpy()``.
+
+    Parameters
+    ----------
+    world, scenario, priors
+        As in :func:`simulate`.
+    parameters
+        Arrays of one entry a case, by name; those not named are central.
+
+        - ``"lever.parameter"``: its value, in the unit of its prior, under every rival model;
+          ``"lever.parameter.variant"``: under that model only;
+        - ``"lever.variant"``: which rival model holds, its place from 0 on, rounded down;
+        - a quantity of ``reference_path`` (``"grid_kgco2_kwh"``): its level in the year, in its unit;
+        - ``"source_receptor.part"``: a coefficient of the screening of PM2.5;
+        - :data:`GRID`: 0 for the grid's average, 1 for its margin, rounded down.
+    year
+        One of the reference. A lever sees the years that it has been in force until then.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a case, scenario less reference: ``co2_t`` (of all sectors), ``pm25_ugm3``, persons online, with a
+        smartphone, covered and using services, and money and comfort as in :meth:`Result.yearly`.
+
+    Raises
+    ------
+    UnknownNameError
+        No such parameter, or one of a lever that the scenario does not move.
+    SchemaError
+        No parameters, or arrays of different lengths.
+    RangeError
+        A value that is not finite, a rival model that is not there, or a year outside the reference.
+
+    Notes
+    -----
+    Values are not held against priors. At :func:`parameters_of` the rows are the draws of :func:`simulate`.
+
+    Examples
+    --------
+    >>> from citylab.policy.scenario import Change
+    >>> from citylab.population.synthetic import synthesise
+    >>> persons = synthesise(2000, seed=1).with_columns(metro_distance_km=pl.lit(1.0))
+    >>> plan = Scenario("光伏", "Panels", [Change("building_pv", 1, 2026)])
+    >>> cases = {"building_pv.yield_kwh_kwp": [1100.0, 1300.0], "grid_kgco2_kwh": [0.5, 0.5]}
+    >>> evaluate(World.from_persons(persons), plan, cases, 2026)["co2_t"].round_sig_figs(2).to_list()
+    [-550000.0, -650000.0]
+    """
+    reference = world.reference
+    k = _place(reference, year)
+    moves = _moves(scenario, reference.years, priors)
+    given = _cases(parameters, _names(reference, moves))
+    n = next(iter(given.values())).size
+    drawn = [_at(move, given, n) for move in moves]
+    factors = {}
+    for name in given.keys() & set(_uncertain(reference)):
+        level = reference.level(name, year)
+        if not level:
+            raise RangeError(f"{name!r} is 0 in the reference of {year}; there is nothing that a case can scale.")
+        factors[name] = np.broadcast_to((given[name] / level)[:, None], (n, k + 1))
+    central = {row["part"]: float(row["central"]) for row in reference.receptor.iter_rows(named=True)}
+    coefficients = {part: given.get(f"{_RECEPTOR}.{part}", np.full(n, value)) for part, value in central.items()}
+    marginal = _which(given, GRID, len(GRID_VARIANTS), n) == GRID_VARIANTS.index("marginal")
+    runs = _Runs(
+        world,
+        moves,
+        drawn,
+        screening=reference.coefficients(coefficients, n),
+        pm25=factors.pop(PM25, None),
+        options={"factors": factors, "marginal": marginal},
+        draws=n,
+    )
+    with _blas().limit(limits=1):
+        before, after = _columns(runs.of_city(k, *runs.states(k)))
+    change = after - before
+    kept = {q: i for i, (q, sector, _) in enumerate(_QUANTITIES) if sector == TOTAL}
+    return pl.DataFrame({q: change[:, i] for q, i in kept.items()})
+
+
+def _names(reference: Reference, moves: Sequence[_Move]) -> list[str]:
+    """Return the names of parameters that :func:`evaluate` takes."""
+    found = [*_uncertain(reference), *(f"{_RECEPTOR}.{part}" for part in reference.receptor["part"]), GRID]
+    for move in moves:
+        own = move.lever.id
+        found += [f"{own}.{p}" for p in dict.fromkeys(p.parameter for p in move.priors)]
+        found += [f"{own}.{p.parameter}.{p.variant}" for p in move.priors if p.variant]
+        found += [f"{own}.variant"] if len(variants_of(move.priors)) > 1 else []
+    return found
+
+
+def _cases(parameters: Mapping[str, Any] | pl.DataFrame, known: Sequence[str]) -> dict[str, Array]:
+    """Return parameters as arrays of one length, or say what is wrong with them."""
+    columns = parameters.to_dict() if isinstance(parameters, pl.DataFrame) else parameters
+    found = {}
+    for name, values in columns.items():
+        if name not in known:
+            raise suggest(name, known, what="parameter", see="citylab.policy.simulate.parameters_of")
+        found[name] = np.asarray(values, dtype=float)
+        if found[name].ndim != 1 or not np.isfinite(found[name]).all():
+            raise RangeError(f"{name!r} holds {values!r}; expected one finite number a case.")
+    if len(sizes := {name: values.size for name, values in found.items()}) == 0:
+        raise SchemaError("evaluate got no parameters. Name at least one; parameters_of gives all with their draws.")
+    if len(set(sizes.values())) > 1:
+        raise SchemaError(f"Parameters have different numbers of cases: {sizes}. Give one entry a case to each.")
+    return found
+
+
+def _which(given: Mapping[str, Array], name: str, n_variants: int, n: int) -> Array:
+    """Return which rival model each case is under."""
+    which = np.floor(given.get(name, np.zeros(n))).astype(int)
+    if which.min() < 0 or which.max() >= n_variants:
+        raise RangeError(f"{name!r} runs from {which.min()} to {which.max()}; there are models 0 to {n_variants - 1}.")
+    return which
+
+
+def _at(move: _Move, given: Mapping[str, Array], n: int) -> dict[str, Array]:
+    """Return a lever's parameters in each case, shape (cases, 1)."""
+    variants, own = variants_of(move.priors), move.lever.id
+    which = _which(given, f"{own}.variant", len(variants), n)
+    central = [central_of(move.priors, variant) for variant in variants]
+    found = {}
+    for name in central[0]:
+        rivals = [
+            given.get(f"{own}.{name}.{v}", np.full(n, at[name].item())) for v, at in zip(variants, central, strict=True)
+        ]
+        found[name] = given.get(f"{own}.{name}", np.choose(which, rivals))[:, None]
+    return found
 
 
 PERSON_STATE = (

@@ -342,10 +342,13 @@ class World:
     @cached_property
     def groups(self) -> pl.DataFrame:
         """Groups of :data:`GROUPS` that have persons: ``group, level, persons``, and first the whole city (``all``)."""
-        rows = [("all", "all", float(self.table["persons"].sum()))]
+        # NumPy adds in the order of the rows; Polars adds in that of its threads, with other last bits in each run
+        persons = self.table["persons"].to_numpy()
+        rows = [("all", "all", float(persons.sum()))]
         for group in GROUPS:
-            part = self.table.group_by(group).agg(pl.col("persons").sum()).sort(group)
-            rows += [(group, str(level).lower(), float(n)) for level, n in part.iter_rows()]
+            column = self.table[group]
+            for level in column.unique().sort().to_list():
+                rows.append((group, str(level).lower(), float(persons[(column == level).to_numpy()].sum())))
         return pl.DataFrame(rows, schema=["group", "level", "persons"], orient="row")
 
     @cached_property

@@ -3,9 +3,9 @@
 No record of single residents is open. What is published by district are ages by sex, schooling by sex, where people are
 registered, how many households there are, how many people live in them, how many live alone, and how many have a car.
 :func:`synthesise` makes persons who agree with those counts; who has learned what at which age, who lives with whom,
-incomes, phones and distances to the metro rest on declared assumptions (``population_assumptions*``, each with an
-alternative). :func:`calibration` holds a table against the margins and against one that nothing was fitted to,
-:func:`held_out` tells what the fit would be worth without one of them. **What the margins do not say is assumed**:
+incomes, phones, being online and distances to the metro rest on declared assumptions (``population_assumptions*``,
+each with an alternative). :func:`calibration` holds a table against the margins and against one that nothing was fitted
+to, :func:`held_out` tells what the fit would be worth without one of them. **What the margins do not say is assumed**:
 show a result under ``assumptions(variant="alternative")`` too.
 
 Persons are made in blocks, each with a random stream of its own, so that neither the size of a batch nor the number of
@@ -46,6 +46,7 @@ TABLES = {
     "schooling": ("population_assumptions_schooling", ("age_low_years",)),
     "sizes": ("population_assumptions_sizes", ("household_size_persons",)),
     "incomes": ("population_assumptions_incomes", ("schooling",)),
+    "online": ("population_assumptions_online", ("age_low_years",)),
     "correlations": ("travel_assumptions", ("parameter",)),
     "phones": ("travel_assumptions_people", ("age_group",)),
     "districts": ("travel_assumptions_districts", ("adcode",)),
@@ -103,8 +104,8 @@ def assumptions(variant: Variant = "central") -> dict[str, pl.DataFrame]:
     Examples
     --------
     >>> {name: table.height for name, table in assumptions().items()}  # doctest: +NORMALIZE_WHITESPACE
-    {'scalars': 18, 'ages': 19, 'schooling': 19, 'sizes': 6, 'incomes': 8, 'correlations': 2, 'phones': 5,
-     'districts': 16}
+    {'scalars': 17, 'ages': 19, 'schooling': 19, 'sizes': 6, 'incomes': 8, 'online': 4, 'correlations': 2,
+     'phones': 5, 'districts': 16}
     """
     if variant not in ("central", "alternative"):
         raise suggest(str(variant), ("central", "alternative"), what="variant of the assumptions", see=f"{__name__}")
@@ -143,6 +144,7 @@ class _Told:
     sizes: Floats  # shares of households of 2, 3 ... persons
     income_by_level: Floats
     phones: Mapping[str, float]
+    online: Mapping[str, Floats]  # first age and share of each group
     districts: Mapping[str, Floats]
 
     @property
@@ -216,7 +218,7 @@ def _told(own: Mapping[str, pl.DataFrame] | None, census: Census) -> _Told:
         scalars, arrays("ages"), levels, given["sizes"]["share"].cast(pl.Float64).to_numpy(),
         order["income_shift"].cast(pl.Float64).to_numpy(),
         dict(given["phones"].select("age_group", pl.col("smartphone_share").cast(pl.Float64)).iter_rows()),
-        arrays("districts"),
+        arrays("online"), arrays("districts"),
     )  # fmt: skip
 
 
@@ -434,6 +436,22 @@ def _top(score: Floats, k: int) -> npt.NDArray[np.bool_]:
     return found
 
 
+def _online(
+    told: _Told, age: Ints, has_phone: npt.NDArray[np.bool_], joins: Floats, rounding: Floats
+) -> npt.NDArray[np.bool_]:
+    """Return who is online: each age group's share, those with a phone of their own first, the rest on another's."""
+    found = np.zeros(age.size, dtype=np.bool_)
+    group = np.searchsorted(told.online["age_low_years"], age, side="right") - 1
+    for g, share in enumerate(told.online["online_share"]):
+        owns, lacks = (np.flatnonzero((group == g) & side) for side in (has_phone, ~has_phone))
+        k = int((owns.size + lacks.size) * share + rounding[g])
+        wanted = min(k, round(owns.size * told.scalars["online_with_phone_share"]))
+        others = min(k - wanted, lacks.size)
+        found[owns] = _top(joins[owns], k - others)
+        found[lacks] = _top(joins[lacks], others)
+    return found
+
+
 def _block(model: _Model, seed: int, d: int, b: int, at: int) -> pl.DataFrame:
     told, census, s = model.told, model.census, model.told.scalars
     rng = np.random.default_rng([seed, 1, d, b])
@@ -472,14 +490,14 @@ def _block(model: _Model, seed: int, d: int, b: int, at: int) -> pl.DataFrame:
     has_car = np.zeros(size.size, dtype=np.bool_)
     has_car[is_family] = _top(wants[is_family], cars)
     n_cars = has_car + (has_car & (rng.random(size.size) < s["second_car_share"]))
-    is_small = age < s["least_online_years"]
+    is_small = age < s["least_phone_years"]
     likes = np.where(is_small, -np.inf, with_income("phone_income_correlation", score[home]))
     has_phone = np.zeros(n, dtype=np.bool_)
     for share in np.unique(model.phone_share):
         those = np.flatnonzero(model.phone_share[group] == share)
         has_phone[those] = _top(likes[those], int(those.size * share + rng.random()))
-    online_share = np.where(has_phone, s["online_with_phone_share"], s["online_without_phone_share"])
-    online = ~is_small & (rng.random(n) < online_share)
+    rounding = np.random.default_rng([seed, 2, d, b]).random(told.online["online_share"].size) * _BELOW_ONE
+    online = _online(told, age, has_phone, rng.random(n), rounding)
     if model.metro_km is None:
         metro = pl.repeat(None, n, dtype=pl.Float64, eager=True)
     else:
@@ -575,8 +593,10 @@ def synthesise(
     together is the assumptions'. Incomes are lognormal over persons; the place of a household in its district hangs on
     the schooling and age of its head, and districts differ by an assumed shift. Cars go to the households with the
     highest score of income, size and chance until the district's share of households with a car is met; phones
-    likewise, within age groups, to the assumed shares. The distance to the metro is independent of all but the
-    district. The mean income per resident is the assumed one where incomes do not hang on the size of the household;
+    likewise, within age groups, to the assumed shares. Being online is not owning a phone: each age group is online to
+    its assumed share, on another's device where phones of one's own are fewer. The distance to the metro is independent
+    of all but the district. The mean income per resident is the assumed one where incomes do not hang on the size of
+    the household;
     :func:`calibration` shows what is left, less than a hundredth.
 
     A seed gives the same rows with the same releases of NumPy and SciPy. In a sample of a few hundred, a district may
@@ -669,16 +689,21 @@ def calibration_cells(
     """
     lf, _ = lazily(persons)  # type: ignore[type-var]
     needed = ["adcode", "sex", "age_group", "schooling", "is_migrant", "is_collective", "household_id", "age_years",
-              "has_car", "has_smartphone", "income_decile", "household_income_cny", "household_size_persons",
-              "weight_persons"]  # fmt: skip
+              "has_car", "has_smartphone", "is_online", "income_decile", "household_income_cny",
+              "household_size_persons", "weight_persons"]  # fmt: skip
     need_columns(lf, needed, what="calibration")
     counted = margins.read(census)
     told = _told(assumptions, counted)
     bands = {g: _band(low, list(told.phones)) for g, low in zip(counted.age_groups, counted.age_low, strict=True)}
     # One pass over the persons and one over the households; the margins are then counted from few rows.
-    keys = ["adcode", "sex", "age_group", "schooling", "is_migrant", "is_collective", "has_smartphone", "income_decile"]
+    keys = ["adcode", "sex", "age_group", "schooling", "is_migrant", "is_collective", "has_smartphone", "is_online",
+            "income_decile"]  # fmt: skip
     w = pl.col("weight_persons")
-    by_person = lf.group_by(keys).agg(
+    low = [int(a) for a in told.online["age_low_years"]]
+    from_age = pl.lit(low[0])
+    for a in low[1:]:
+        from_age = pl.when(pl.col("age_years") >= a).then(a).otherwise(from_age)
+    by_person = lf.group_by(*keys, from_age.alias("age_low_years")).agg(
         w.sum(), (w * pl.col("household_income_cny") / pl.col("household_size_persons")).sum().alias("money"),
         w.max().alias("heaviest"),
     )  # fmt: skip
@@ -703,6 +728,12 @@ def calibration_cells(
         per_band.select("age_band", pl.lit(has).alias("has_smartphone"), (pl.col("n") * part).alias("target"))
         for has, part in ((False, 1 - share), (True, share))
     ).sort("age_band", "has_smartphone")
+    # The census has no groups of these ages, so the table's own persons are taken
+    shares = pl.DataFrame({"age_low_years": low, "share": told.online["online_share"]})
+    of_age = people.group_by("age_low_years").agg(w.sum()).sort("age_low_years")
+    online = of_age.join(
+        shares.cast({"age_low_years": of_age.schema["age_low_years"]}), on="age_low_years", maintain_order="left"
+    ).select("age_low_years", (w * pl.col("share")).alias("target"))  # fmt: skip
     total = float(counted.residents.sum())
     deciles = pl.DataFrame({"income_decile": range(1, _DECILES + 1)}).with_columns(target=pl.lit(total / _DECILES))
     of_homes = _target(margins.of_households(counted), "household_count")
@@ -717,6 +748,7 @@ def calibration_cells(
         ("fitted", "persons", raking.comparison(people, of_people, **option)),
         ("fitted", "households", raking.comparison(homes, of_homes, **option)),
         ("assumed", "persons", raking.comparison(people, assumed, **option)),
+        ("assumed", "persons", raking.comparison(people.filter("is_online"), {"age_online": online}, **option)),
         ("held_out", "households", raking.comparison(homes, held, **option)),
     ]
     mean, wanted = float(people["money"].sum() / people["weight_persons"].sum()), told.scalars["income_mean_cny"]  # type: ignore[operator]

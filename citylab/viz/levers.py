@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -99,6 +99,25 @@ def enough(
     return plot
 
 
+def combination(levers: Iterable[Mapping[str, Any]], lang: Language | None = None) -> str:
+    """Return a combination of levers in words, as it stands in :attr:`citylab.policy.portfolio.Portfolio.grid`.
+
+    Examples
+    --------
+    >>> combination([{"lever": "building_pv", "value": 2.0}, {"lever": "transit_fare", "value": 0.5}], "en")
+    'Photovoltaics on buildings 2 GW, Transit fares 0.5'
+    >>> combination([], "zh")
+    '参考情景'
+    """
+    from citylab.policy.levers import lever
+    from citylab.policy.scenario import amount
+
+    lang = lang or settings.language()
+    named = ((lever(one["lever"]), one["value"]) for one in levers)
+    told = [f"{one.title(lang)} {amount(value, one.unit, lang)}" for one, value in named]
+    return ("、" if lang == "zh" else ", ").join(told) or say("policy_reference", lang)
+
+
 def choices(
     grid: pl.DataFrame, *, budget_cny: float, unit: str, title: str, is_synthetic: bool, alt: str,
     lang: Language | None = None, height: int = 360, large: bool = False,
@@ -125,7 +144,8 @@ def choices(
 
     Examples
     --------
-    >>> rows = pl.DataFrame({"levers": ["a", "b"], "cost_cny": [1e9, 3e9], "gain": [1e6, 2e6],
+    >>> both = [[{"lever": "building_pv", "value": gw}] for gw in (1.0, 2.0)]
+    >>> rows = pl.DataFrame({"levers": both, "cost_cny": [1e9, 3e9], "gain": [1e6, 2e6],
     ...                      "is_within_budget": [True, False], "is_chosen": [True, False]})
     >>> plot = choices(rows, budget_cny=2e9, unit="t", title="Saved", is_synthetic=True, alt="Two", lang="zh")
     >>> figures.source(plot, "chosen").data["x"], figures.source(plot, "beyond").data["x"]
@@ -145,7 +165,8 @@ def choices(
         colour, marker, size = MARKS[name]
         own = rows.filter(kind=name)
         cost, gain = own["cost_cny"] / money.divisor, own["gain"] / worth.divisor
-        data: dict[str, Any] = {"x": cost.to_list(), "y": gain.to_list(), "levers": own["levers"].to_list()}
+        told = [combination(c, lang) for c in own["levers"]]
+        data: dict[str, Any] = {"x": cost.to_list(), "y": gain.to_list(), "levers": told}
         source = ColumnDataSource(data, name=name)
         drawn = plot.scatter("x", "y", source=source, marker=marker, size=size, fill_color=colour, line_color=colour,
                              legend_label=say(f"levers_{name}", lang))  # fmt: skip

@@ -178,8 +178,11 @@ def in_words(frame: pl.DataFrame, lang: Language | None = None, names: Mapping[s
     """
     lang = lang or settings.language()
     made: list[pl.Expr | pl.Series] = []
-    for column, prefix in (("quantity", "policy_"), ("sector", "policy_sector_"), ("outcome", "policy_"),
-                           ("reason", "policy_"), ("cost", "policy_cost_"), ("over", "policy_over_")):  # fmt: skip
+    prefixes = {
+        "quantity": "policy_", "sector": "policy_sector_", "outcome": "policy_", "over": "policy_over_",
+        "cost_kind": "policy_cost_", "why_not_told": "policy_",
+    }  # fmt: skip
+    for column, prefix in prefixes.items():
         if column in frame.columns:
             codes = frame[column].drop_nulls().unique().to_list()
             known = {c: vocabulary.say(prefix + c, lang) for c in codes if prefix + c in vocabulary.WORDS}
@@ -993,6 +996,7 @@ def _wedge(change: Change, from_part: float, y: float) -> tuple[list[float], lis
 
 def _timeline_data(scenarios: Scenario | Sequence[Scenario], spec: Mapping[str, Any]) -> dict[str, Columns]:
     from citylab.policy.levers import lever
+    from citylab.policy.scenario import amount
 
     lang = spec["lang"]
     plans = list(scenarios) if isinstance(scenarios, Sequence) else [scenarios]
@@ -1022,9 +1026,8 @@ def _timeline_data(scenarios: Scenario | Sequence[Scenario], spec: Mapping[str, 
                 if follows and before is not None and grown:
                     part = min(max((before.value - one.default) / grown, 0.0), 1.0)
                 xs, ys = _wedge(change, part, y)
-                unit = "" if one.unit in ("1", "share") else f" {one.unit}"
                 bars.append({"xs": xs, "ys": ys, "x": xs[-1], "y": y, "colour": SERIES[i],
-                             "text": f"{change.value:g}{unit}", "said": change.sentence(lang)})  # fmt: skip
+                             "text": amount(change.value, one.unit, lang), "said": change.sentence(lang)})  # fmt: skip
                 before = change
     phases = [
         {"left": since, "right": right, "top": 0.0, "bottom": places.y, "text_y": y, "label": name,

@@ -11,6 +11,7 @@ from citylab.app import server, url
 from citylab.errors import CitylabError, RangeError, SchemaError, UnknownNameError
 from citylab.policy.levers import levers
 from citylab.policy.scenario import Change, Scenario
+from citylab.vocabulary import say_unit
 from tests.app.conftest import READY_S, TEXT, until
 
 MS = 1000.0
@@ -189,7 +190,8 @@ def test_each_lever_is_explained_with_its_bounds_its_history_and_every_belief_wi
         assert folded.startswith("<details><summary>")
         assert folded.count("<li>") == len(one.priors)
         assert all(html.escape(p.source) in folded for p in one.priors)
-        unit = sandbox.unit_of(one.unit, "zh")
+        assert all(html.escape(rule[lang == "en"]) in said for rule in one.joint.values())
+        unit = say_unit(one.unit, "zh")
         assert unit in ("", "GW") or not unit.isascii(), f"{one.unit} has no Chinese word"
 
 

@@ -21,6 +21,9 @@ def best(world):
 
 def test_the_choice_is_the_best_of_all_combinations_run_by_hand(world, best):
     assert best.is_grid_whole and best.grid.height == 4 * 3 * 3
+    own = best.grid.filter("is_chosen")["levers"].item().to_list()
+    assert {(c["lever"], c["value"]) for c in own} == {(c.lever, c.value) for c in best.scenario.changes}
+    assert best.grid["levers"].list.len().min() == 0, "the reference is one of them"
     found = []
     for values in product(*([None, *v] for v in OPTIONS.values())):
         picked = [Change(n, v, 2026) for n, v in zip(OPTIONS, values, strict=True) if v is not None]

@@ -119,6 +119,10 @@ def test_a_difference_reads_as_a_sentence_in_both_languages():
         "乙新增：公交地铁票价：2027-01-01 起为 0.5。",
         "公共资金：未定（甲：50 亿元）。",
     ]
+    price = Change("carbon_price", 100, 2026)
+    assert price.sentence("zh") == "碳价传导：2026-01-01 起为 100 元/吨"
+    assert Change("driving_restriction", 2, 2026).sentence("zh").endswith("2 天/周")
+    assert Change("driving_restriction", 2, 2026).sentence().endswith(": 2 days/week from 2026-01-01")
     assert diff(b, a)[1] == "Not in A: Transit fares: 0.5 from 2027-01-01."
     assert diff(a, b)[-1] == "Public money: none named (A: 5,000,000,000 CNY)."
 

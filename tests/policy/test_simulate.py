@@ -19,6 +19,9 @@ from citylab.policy.simulate import (
     OUTCOMES,
     PERSON_STATE,
     WELFARE_OUTCOMES,
+    YEARLY_OUTCOMES,
+    evaluate,
+    parameters_of,
     person_state,
     simulate,
 )
@@ -53,7 +56,7 @@ def test_a_scenario_without_changes_changes_exactly_nothing(world):
         assert (zero.to_numpy() == 0).all()
         for told in (nothing.by_group(g, measure=m).select("difference", "sd") for g in GROUPS for m in MEASURES):
             assert (told.to_numpy() == 0).all()
-        assert nothing.per_tonne()["reason"].to_list() == ["no_tonnes"] * 3
+        assert nothing.per_tonne()["why_not_told"].to_list() == ["no_tonnes"] * 3
 
 
 def test_sectors_and_groups_sum_to_totals(result):
@@ -97,7 +100,7 @@ def test_what_society_gains_is_the_money_of_all_and_the_comfort(world, result):
 
 def test_energy_not_bought_under_a_price_is_no_gain_of_society(world):
     run = simulate(world, PRICE, draws=40)
-    costs = {row["cost"]: row for row in run.per_tonne().iter_rows(named=True)}
+    costs = {row["cost_kind"]: row for row in run.per_tonne().iter_rows(named=True)}
     assert costs["resource"]["cny_t"] < 0 < costs["society"]["cny_t"]
     money = dict(zip(MONEY, np.moveaxis(run._drawn["money"], 2, 0), strict=True))
     assert (run._drawn["kind"].sum(axis=2) < money["resource_cny"]).all(), "society pays in every draw and year"
@@ -202,13 +205,13 @@ def test_training_reaches_those_left_by_the_year_and_stays_after_its_end(world):
 def test_a_ratio_to_tonnes_that_may_be_none_is_not_printed(world):
     plan = Scenario("", "", [Change("digital_training", 1, 2026)])
     row = simulate(world, plan, draws=20).per_tonne().row(0, named=True)
-    assert row["cny_t"] is None and row["reason"] == "no_tonnes"
+    assert row["cny_t"] is None and row["why_not_told"] == "no_tonnes"
     dearer = simulate(world, Scenario("", "", [Change("transit_fare", 2, 2026)]), draws=60).per_tonne()
-    assert dearer["cny_t"].null_count() == 3 and set(dearer["reason"]) <= {"covers_zero", "emissions_rise"}
+    assert dearer["cny_t"].null_count() == 3 and set(dearer["why_not_told"]) <= {"covers_zero", "emissions_rise"}
     for reason in ("no_tonnes", "covers_zero", "emissions_rise"):
         assert say(f"policy_{reason}", "zh") != say(f"policy_{reason}", "en")
     pv = simulate(world, Scenario("", "", [Change("building_pv", 1, 2026)]), draws=20).per_tonne()
-    assert pv["reason"].null_count() == 3 and (pv["lower"] <= pv["upper"]).all()
+    assert pv["why_not_told"].null_count() == 3 and (pv["lower"] <= pv["upper"]).all()
 
 
 def test_a_cap_that_does_not_bind_in_a_few_draws_still_has_an_interval_of_its_cost(world):
@@ -308,3 +311,96 @@ def test_a_result_shows_itself_as_a_table_that_says_synthetic(result):
     html = result._repr_html_()
     assert "混合 / Mix" in html and "ynthetic" in html and "<table" in html
     assert set(SECTORS) < set(result.tidy()["sector"])
+
+
+def test_the_model_part_of_a_difference_holds_the_rival_models_of_both_scenarios(world):
+    # Only the restriction has rival models of its own; which scenario is taken from which cannot change a variance.
+    fares = simulate(world, Scenario("", "", [Change("transit_fare", 0.5, 2026)]), draws=80)
+    days = simulate(world, Scenario("", "", [Change("driving_restriction", 2, 2026)]), draws=80)
+    one, other = fares.minus(days), days.minus(fares)
+    for column in ("sd", "sd_sampling", "sd_parameter", "sd_model"):
+        np.testing.assert_allclose(one[column], other[column], rtol=1e-9, atol=1e-9, err_msg=column)
+    road = one.filter(quantity="co2_t", sector="road_passenger")["sd_model"].item()
+    assert road > 0
+    alone = days.totals().filter(quantity="co2_t", sector="road_passenger")["sd_model"].item()
+    assert road == pytest.approx(alone, rel=0.5)
+
+
+def test_draws_of_a_quantity_are_what_means_and_years_are_made_of(result):
+    for year, told in ((None, result.totals()), (2030, result.yearly().filter(year=2030))):
+        for quantity, sector in (("co2_t", "total"), ("co2_t", "transit"), ("household_cny", "total")):
+            drawn = result.draws_of(quantity, sector, year)
+            row = told.filter(quantity=quantity, sector=sector).row(0, named=True)
+            assert drawn.height == 2 * result.draws and drawn["is_synthetic"].all()
+            means = dict(drawn.group_by("run").agg(pl.col("value").mean()).iter_rows())
+            assert means["reference"] == pytest.approx(row["reference"], rel=1e-12, abs=1e-6)
+            assert means["scenario"] == pytest.approx(row["scenario"], rel=1e-12, abs=1e-6)
+            assert drawn["unit"].unique().to_list() == [row["unit"]]
+    with pytest.raises(UnknownNameError, match="Unknown quantity 'co2'"):
+        result.draws_of("co2")
+    with pytest.raises(UnknownNameError, match="sector of 'pm25_ugm3'"):
+        result.draws_of("pm25_ugm3", "transit")
+    with pytest.raises(RangeError, match="2026 to 2035; asked was 2050"):
+        result.draws_of("co2_t", year=2050)
+
+
+def test_groups_of_a_year_add_up_to_the_city_in_that_year(result):
+    told = result.yearly()
+    for year in (2026, 2029, 2035):
+        for outcome, quantity in (("household_cny_person", "household_cny"), ("comfort_cny_person", "comfort_cny")):
+            measure = "money" if outcome in YEARLY_OUTCOMES["money"] else "welfare"
+            groups = result.by_group("adcode", measure=measure, year=year).filter(outcome=outcome)
+            city = told.filter(year=year, quantity=quantity)["difference"].item()
+            # Persons are constant in number in the reference
+            assert (groups["difference"] * groups["persons"]).sum() == pytest.approx(city, rel=1e-9, abs=1)
+    last = result.by_group("age_band", year=2035).filter(outcome="online_share")["difference"]
+    assert last.to_list() == result.by_group("age_band").filter(outcome="online_share")["difference"].to_list()
+    early = result.by_group("age_band", year=2026).filter(outcome="online_share")["difference"]
+    assert (early <= last).all() and early.sum() < last.sum()
+    with pytest.raises(RangeError, match="asked was 2040"):
+        result.by_group("age_band", year=2040)
+
+
+def test_evaluate_at_the_engines_own_parameters_gives_its_draws(world):
+    plan = Scenario(
+        "", "", [Change("driving_restriction", 2, 2026), Change("carbon_price", 100, 2027, ramp_years=3), *MIX.changes]
+    )
+    run = simulate(world, plan, draws=12, seed=3)
+    made = evaluate(world, plan, parameters_of(world, plan, 2030, draws=12, seed=3), 2030)
+    for quantity in made.columns:
+        drawn = run.draws_of(quantity, year=2030)
+        before, after = (drawn.filter(run=name)["value"].to_numpy() for name in ("reference", "scenario"))
+        np.testing.assert_allclose(made[quantity], after - before, rtol=1e-8, atol=1e-9 * np.abs(after).max())
+    some = parameters_of(world, plan, 2030, draws=5, seed=3, start=7)
+    np.testing.assert_allclose(evaluate(world, plan, some, 2030)["co2_t"], made["co2_t"][7:], rtol=1e-9)
+
+
+def test_evaluate_takes_rival_models_by_place_and_their_parameters_by_name(world):
+    plan = Scenario("", "", [Change("driving_restriction", 2, 2026)])
+
+    def saved(**cases):
+        return evaluate(world, plan, {name.replace("__", "."): v for name, v in cases.items()}, 2026)["co2_t"].to_list()
+
+    first, second = saved(driving_restriction__variant=[0.0, 1.9])
+    central = {p.variant: p.central for p in lever("driving_restriction").priors if p.parameter == "effect_share"}
+    again = saved(driving_restriction__effect_share=[central["published"], central["draft"]])
+    assert first != second and again == pytest.approx([first, second], rel=1e-12)
+    own = saved(driving_restriction__variant=[0.0, 1.0], driving_restriction__effect_share__draft=[0.0, 0.0])
+    assert own[0] == pytest.approx(first, rel=1e-12) and own[1] != pytest.approx(second)
+    panels = Scenario("", "", [Change("building_pv", 1, 2026)])
+    average, margin = evaluate(world, panels, {"grid_variant": [0, 1]}, 2026)["co2_t"]
+    assert margin < average < 0
+
+
+def test_parameters_that_cannot_be_are_told(world):
+    plan = Scenario("", "", [Change("building_pv", 1, 2026)])
+    for cases, year, error, told in (
+        ({"transit_fare.x": [1.0]}, 2026, UnknownNameError, "Unknown parameter 'transit_fare.x'"),
+        ({"building_pv.yield_kwh_kwp": [np.nan]}, 2026, RangeError, "one finite number a case"),
+        ({"building_pv.yield_kwh_kwp": [1.0], "grid_variant": [0, 1]}, 2026, SchemaError, "different numbers"),
+        ({"grid_variant": [2.0]}, 2026, RangeError, "models 0 to 1"),
+        ({}, 2026, SchemaError, "no parameters"),
+        ({"grid_variant": [0.0]}, 2060, RangeError, "asked was 2060"),
+    ):
+        with pytest.raises(error, match=told):
+            evaluate(world, plan, cases, year)

@@ -10,6 +10,7 @@ from citylab.policy.levers.base import draw_of
 from citylab.policy.reference import Reference
 from citylab.policy.state import NAMES, emissions
 from citylab.policy.world import AMOUNTS, World
+from tests.policy.conftest import made_up_persons
 
 SUMS = [n for n, side in NAMES.items() if side in ("money", "kind") or (side == "people" and not n.endswith("_share"))]
 
@@ -99,3 +100,13 @@ def test_a_group_without_a_weight_is_told(persons):
     people = Reference.load().people.filter(~((pl.col("amount") == "bus_trips") & (pl.col("level") == 2)))
     with pytest.raises(SchemaError, match=r"no weight of 'bus_trips' for age_band = \[2\]"):
         World.from_persons(persons, Reference.load(people=people))
+
+
+def test_persons_by_group_are_the_same_to_the_last_bit_in_every_run():
+    # Enough rows for Polars to share a sum among its threads
+    rng = np.random.default_rng(5)
+    cells = World.from_persons(made_up_persons(20_000, seed=2), collapse=False).table
+    cells = cells.with_columns(persons=pl.Series(rng.lognormal(0, 3, cells.height)))
+    first = World.from_cells(cells).groups
+    for _ in range(5):
+        assert World.from_cells(cells).groups["persons"].to_list() == first["persons"].to_list()

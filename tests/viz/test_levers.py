@@ -10,9 +10,10 @@ from citylab.errors import DataError, SchemaError
 from citylab.policy.explore import threshold
 from citylab.viz import figures, levers
 
+FARES, PANELS = {"lever": "transit_fare", "value": 0.5}, {"lever": "building_pv", "value": 1.0}
 GRID = pl.DataFrame(
     {
-        "levers": ["a 1", "b 1", "a 1, b 1", ""],
+        "levers": [[FARES], [PANELS], [FARES, PANELS], []],
         "cost_cny": [1e9, 2e9, 3e9, 0.0],
         "gain": [1e6, 3e6, 3.5e6, 0.0],
         "is_within_budget": [True, True, False, True],
@@ -51,7 +52,8 @@ def test_a_target_out_of_reach_leaves_its_line_without_a_mark():
 def test_combinations_are_parted_into_the_choice_what_the_money_allows_and_what_costs_more():
     plot = levers.choices(GRID, **MONEY, lang="en")
     seen = {name: figures.source(plot, name).data["levers"] for name in levers.MARKS}
-    assert seen == {"chosen": ["b 1"], "within": ["a 1", ""], "beyond": ["a 1, b 1"]}
+    fares, panels = "Transit fares 0.5", "Photovoltaics on buildings 1 GW"
+    assert seen == {"chosen": [panels], "within": [fares, "reference"], "beyond": [f"{fares}, {panels}"]}
     assert figures.source(plot, "beyond").data["y"] == [3.5]
     assert plot.x_range.end > 3.0
 

@@ -138,7 +138,7 @@ class Lever:
     note_zh, note_en
         What the lever means and what the model leaves out, a sentence each.
     joint
-        Ids of levers with which a rule other than a product holds, with the rule.
+        Ids of levers with which a rule other than a product holds, with the rule in Chinese and in English.
 
     Notes
     -----
@@ -166,7 +166,7 @@ class Lever:
     apply: Callable[[State, float, Draw, float], None] = field(repr=False)
     note_zh: str = ""
     note_en: str = ""
-    joint: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    joint: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         from citylab.policy.state import NAMES
@@ -307,9 +307,9 @@ def draw_of(priors: Sequence[Prior], seed: int, start: int, stop: int) -> tuple[
     return values, which
 
 
-def central_of(priors: Sequence[Prior]) -> dict[str, Array]:
-    """Return the central parameters of a lever, each of shape (1, 1), under its first variant."""
-    first = variants_of(priors)[0]
+def central_of(priors: Sequence[Prior], variant: str | None = None) -> dict[str, Array]:
+    """Return the central parameters of a lever, each of shape (1, 1), under a variant; default: its first."""
+    first = variants_of(priors)[0] if variant is None else variant
     found = dict.fromkeys(p.parameter for p in priors)
     return {name: np.array([[_row_for([p for p in priors if p.parameter == name], first).central]]) for name in found}
 

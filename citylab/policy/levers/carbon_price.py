@@ -107,6 +107,11 @@ LEVER = Lever(
     "any rebate are left out; inside a cap that binds, "
     "industry abates not a tonne more for it.",
     joint=MappingProxyType(
-        {"ets_cap": "the cap acts after the price: where it binds, industry emits the cap at any price"}
+        {
+            "ets_cap": (
+                "总量上限在碳价之后起作用：上限有约束力时，无论价格多少，工业都排放到上限",
+                "the cap acts after the price: where it binds, industry emits the cap at any price",
+            )
+        }
     ),
 )

@@ -56,8 +56,11 @@ LEVER = Lever(
     "added at the ceiling of the price. Firms stand in citylab.policy.market.",
     joint=MappingProxyType(
         {
-            "carbon_price": "acts before: where the cap binds, industry emits the cap at any price. What the cap costs "
-            "on top of a price is then too low, since its marginal cost starts anew at nothing"
+            "carbon_price": (
+                "碳价先起作用：上限有约束力时，无论价格多少，工业都排放到上限；此时上限的额外成本偏低，因为其边际成本从零重新算起",
+                "acts before: where the cap binds, industry emits the cap at any price. What the cap costs on top of a "
+                "price is then too low, since its marginal cost starts anew at nothing",
+            )
         }
     ),
 )

@@ -59,6 +59,8 @@ LEVER = Lever(
     first_date=dt.date(2026, 1, 1),
     apply=apply,
     note_zh="每次绿色出行的奖励；没有智能手机的人得不到；积分不再另算减排。",
-    joint=MappingProxyType({"transit_fare": "acts after: the reward is set against today's fares"}),
+    joint=MappingProxyType(
+        {"transit_fare": ("票价在其后起作用：奖励按现行票价计", "acts after: the reward is set against today's fares")}
+    ),
     note_en="Reward of a green trip. People without a smartphone get none; credits are no further tonnes.",
 )

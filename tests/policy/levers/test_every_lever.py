@@ -296,6 +296,7 @@ def test_a_price_inside_a_cap_that_binds_saves_no_tonne_more_in_industry(tiny) -
     both = applied(levers()["ets_cap"], priced, 5.0)
     assert np.array_equal(emissions(both)["industry"] - emissions(priced)["industry"], np.zeros((DRAWS, 1)))
     assert np.array_equal(both["industry_co2_t"], capped["industry_co2_t"] + np.zeros((DRAWS, 1)))
+    assert all(zh and en and zh != en for one in levers().values() for zh, en in one.joint.values())
     assert "ets_cap" in levers()["carbon_price"].joint
     assert "carbon_price" in levers()["ets_cap"].joint
 
