@@ -106,3 +106,30 @@ def suggest(name: str, known: object, *, what: str, see: str) -> UnknownNameErro
     near = list(dict.fromkeys([*same_but_case, *similar, *containing]))[:3]
     hint = "Nearest: " + ", ".join(repr(n) for n in near) + ". " if near else ""
     return UnknownNameError(f"Unknown {what} {name!r}. {hint}All of them: {see}.")
+
+
+def need_level(level: float, *, example: float = 0.95) -> None:
+    """Raise unless a number can be the level of an interval.
+
+    Parameters
+    ----------
+    level
+        Share of the cases that an interval is to hold.
+    example
+        Level that the message gives.
+
+    Raises
+    ------
+    RangeError
+        The level is not between 0 and 1.
+
+    Examples
+    --------
+    >>> need_level(0.95)
+    >>> need_level(95)
+    Traceback (most recent call last):
+    ...
+    citylab.errors.RangeError: level is 95; expected a number between 0 and 1, for example 0.95.
+    """
+    if not 0 < level < 1:
+        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example {example:g}.")

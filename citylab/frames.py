@@ -181,6 +181,34 @@ def need_wall_clock(schema: pl.Schema, time: str, *, what: str, dates: bool = Fa
         raise SchemaError(f"{what} needs {kinds} in {time!r}, which is {dtype}. Parse it, or name another column.")
 
 
+def need_stamp(stamp: str | None, time: str, *, what: str) -> None:
+    """Raise unless it is said which end of its hour a time marks.
+
+    Parameters
+    ----------
+    stamp
+        ``"ending"`` or ``"starting"``.
+    time
+        Column of the times.
+    what
+        What asks, for the message.
+
+    Raises
+    ------
+    SchemaError
+        Anything else was given.
+
+    Examples
+    --------
+    >>> need_stamp("ending", "datetime_local", what="The daily mean")
+    """
+    if stamp not in ("ending", "starting"):
+        raise SchemaError(
+            f"{what} must know whether {time!r} marks the end or the start of its hour, and got stamp={stamp!r}. "
+            "Give stamp='ending' or stamp='starting'; the declaration of the data set says which."
+        )
+
+
 def refuse(wrong: pl.Expr, *shown: str, message: Callable[[pl.DataFrame], str]) -> pl.Expr:
     """Return a filter that keeps every row, and raises :class:`DataError` on collecting where ``wrong`` is true.
 

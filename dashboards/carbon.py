@@ -731,9 +731,7 @@ def pictures(state: State) -> list[Picture]:
         )  # fmt: skip
 
     def choose(longitude_deg: float, latitude_deg: float) -> None:
-        found = maps.district_at(city.shapes(), longitude_deg, latitude_deg)
-        if found is not None:
-            state.district = "" if found == state.district else found
+        state.district = city.chosen_at(longitude_deg, latitude_deg, state.district)
 
     def choose_row(row: dict[str, Any]) -> None:
         name = row.get("district_name_en")

@@ -27,7 +27,7 @@ from citylab.equity.gap import TOTAL, GapDecomposition, oaxaca
 from citylab.equity.inequality import inequality, lorenz
 from citylab.equity.sampling import DEFAULT
 from citylab.errors import CitylabError
-from citylab.viz import charts, claims, maps, numbers
+from citylab.viz import charts, claims, figures, maps, numbers
 from citylab.viz import equity as drawn
 from citylab.viz import frontier as drawn_frontier
 
@@ -998,7 +998,7 @@ def _measures_picture(state: State) -> Picture:
                 ("只有公布的汇总数：算不出不平等指数。", "Published totals only: no index can be made of them."),
                 state.lang,
             )
-            return drawn.unavailable(why, lang=state.lang, large=state.is_large, height=_CURVE_PX)
+            return figures.unavailable(why, lang=state.lang, large=state.is_large, height=_CURVE_PX)
         shown = [*SPREADS[:-1], CONCENTRATION, ERREYGERS]
         rows = state.measures().filter(pl.col("measure").is_in(shown)).with_columns(
             strong=pl.col("measure") == state.of("measure"),
@@ -1028,11 +1028,20 @@ def _measures_picture(state: State) -> Picture:
 
     def table() -> pl.DataFrame:
         if not state.has_places:
-            return pl.DataFrame(schema={"measure": pl.String, "value": pl.Float64, "n": pl.Int64})
+            return pl.DataFrame(schema={"inequality_measure": pl.String, "value": pl.Float64, "n": pl.Int64})
         said = pl.col("measure").replace({**_said_measures(state.lang), "mean": pick(("均值", "mean"), state.lang)})
         notes = {n: vocabulary.say(f"note_{n}", state.lang) for n in state.measures()["note"].drop_nulls().unique()}
         return state.measures().select(
-            said, "value", "se", "lower", "upper", "level", "n", "n_missing", "vintage", pl.col("note").replace(notes)
+            said.alias("inequality_measure"),
+            "value",
+            "se",
+            "lower",
+            "upper",
+            "level",
+            "n",
+            "n_missing",
+            "vintage",
+            pl.col("note").replace(notes),
         )
 
     return Picture("measures", title=title, draw=draw, table=table, note=note, height=_CURVE_PX, redraw_on=_ON_MEASURE,
@@ -1052,7 +1061,7 @@ def _parts_picture(state: State) -> Picture:
         lang = state.lang
         if not state.has_places:
             why = pick(("组内没有公布任何数。", "Nothing is published within these groups."), lang)
-            return drawn.unavailable(why, lang=lang, large=state.is_large, height=_TREND_PX)
+            return figures.unavailable(why, lang=lang, large=state.is_large, height=_TREND_PX)
         rows = state.parts().with_columns(pl.col("measure").replace(_said_measures(lang)))
         return drawn.parts(rows, label="measure", alt=title(lang), lang=lang, large=state.is_large, height=_TREND_PX)
 
@@ -1074,8 +1083,9 @@ def _parts_picture(state: State) -> Picture:
         words["group"] = vocabulary.say("group", state.lang)
         factor, _ = state.read()
         return _named(state, state.parts()).select(
-            pl.col("measure").replace(_said_measures(state.lang)), pl.col("component").replace(words), "group",
-            pl.col("mean") * factor, "population_share", "contribution", "contribution_share", "lower", "upper", "n",
+            pl.col("measure").replace(_said_measures(state.lang)).alias("inequality_measure"),
+            pl.col("component").replace(words), "group", pl.col("mean") * factor, "population_share", "contribution",
+            "contribution_share", "lower", "upper", "n",
         )  # fmt: skip
 
     return Picture("parts", title=title, draw=draw, table=table, note=note, height=_TREND_PX, redraw_on=_ON_GROUPS)
@@ -1131,7 +1141,7 @@ def _why_picture(state: State) -> Picture:
         if state.study.pair is None:
             return means()
         if isinstance(found, str):
-            return drawn.unavailable(found, lang=lang, large=state.is_large, height=_TREND_PX)
+            return figures.unavailable(found, lang=lang, large=state.is_large, height=_TREND_PX)
         _, unit = state.read()
         return drawn.estimates(
             rows(lang), label="label", strong="strong", title=pick(("差距的各部分", "Part of the gap"), lang),
@@ -1184,7 +1194,7 @@ def _trend_picture(state: State) -> Picture:
     def draw() -> Any:
         course, lang = state.course(), state.lang
         if course.lines is None:
-            return drawn.unavailable(pick(course.why, lang), lang=lang, large=state.is_large, height=_MAP_PX)
+            return figures.unavailable(pick(course.why, lang), lang=lang, large=state.is_large, height=_MAP_PX)
         words = named(course, lang)
         _, unit = ("", "") if course.is_spread else state.read()
         has_ends = "lower" in course.lines.columns
@@ -1285,7 +1295,7 @@ def _map_picture(state: State) -> Picture:
     def draw() -> Any:
         lang = state.lang
         if not state.has_places:
-            return drawn.unavailable(_national(lang), lang=lang, large=state.is_large, height=_MAP_PX)
+            return figures.unavailable(_national(lang), lang=lang, large=state.is_large, height=_MAP_PX)
         if not is_mapped():
             return _bars(state, title(lang), _MAP_PX)
         spots = _spots(*state.what)
@@ -1415,7 +1425,7 @@ def _claims_picture(state: State) -> Picture:
                 name = f"{pick(_CLAIM_WORDS[f['figure_column']], lang)} {f['figure_date']:%Y-%m}{above}"
                 told.append(("figure", name, float(f["figure_pct"])))
         kinds = {"role": pl.String, "label": pl.String, "value": pl.Float64}
-        return pl.DataFrame([(a, drawn.folded(b), v) for a, b, v in told], schema=kinds, orient="row").with_columns(
+        return pl.DataFrame([(a, figures.folded(b), v) for a, b, v in told], schema=kinds, orient="row").with_columns(
             low=pl.lit(None, pl.Float64), high=pl.lit(None, pl.Float64), unit=pl.lit("%")
         )
 

@@ -121,3 +121,13 @@ def test_an_axis_title_shows_a_unit_only_where_there_is_one():
 def test_every_kind_has_a_polars_type_that_reads_its_own_values(name: str):
     kind = vocabulary.polars_dtype(COLUMNS[name].dtype)
     assert pl.Series([None], dtype=kind).dtype == kind
+
+
+def test_a_column_is_declared_once():
+    twice = [name for name, n in Counter(c.name for c in vocabulary._DECLARED).items() if n > 1]
+    assert not twice  # the later would silently stand for both
+
+
+def test_a_head_of_a_table_is_a_word_and_no_column_which_would_come_first():
+    assert set(WORDS) >= vocabulary.HEADS
+    assert not vocabulary.HEADS & set(COLUMNS)

@@ -43,6 +43,7 @@ from citylab.frames import (
     lazily,
     need_columns,
     need_numbers,
+    need_stamp,
     need_wall_clock,
     refuse,
     stem,
@@ -797,11 +798,7 @@ def _clock(
     length = _length(step or ("1d" if is_date else "1h"))
     if is_date:
         return _Clock(pl.col(time), length, pl.col(_FIRST))
-    if stamp not in ("ending", "starting"):
-        raise SchemaError(
-            f"{what} must know whether {time!r} marks the end or the start of its hour, and got stamp={stamp!r}. "
-            "Give stamp='ending' or stamp='starting'; the declaration of the data set says which."
-        )
+    need_stamp(stamp, time, what=what)
     start = pl.col(time)
     if stamp == "ending":
         start = periods.hour_ending_to_starting(start) if length == dt.timedelta(hours=1) else start - length

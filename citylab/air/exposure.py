@@ -15,7 +15,7 @@ import polars as pl
 
 from citylab import places
 from citylab.air import space
-from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.errors import DataError, SchemaError, need_level, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, stem
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def exposure(
     [('1', 65.0, 2, None), ('2', 80.0, 1, None), ('4', None, 0, 'no_station')]
     """
     what = "exposure"
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     people = _people(population, by, weight, what)
     outlines = _outlines(boundaries, by, what)
     if isinstance(source, (pl.DataFrame, pl.LazyFrame)):

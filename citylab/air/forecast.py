@@ -14,9 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import platform
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal, cast
@@ -26,9 +24,9 @@ import numpy.typing as npt
 import polars as pl
 
 from citylab.air.weather import WEATHER
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
-from citylab.stats import bootstrap
+from citylab.stats import bootstrap, forecasting
 
 Floats = npt.NDArray[np.float64]
 Exog = Literal["persisted", "given"]
@@ -141,8 +139,7 @@ def _need_choices(plan: _Plan, methods: Sequence[str], exogs: Sequence[str | Non
     ):
         if number < least:
             raise RangeError(f"{name} is {number}; expected at least {least}.")
-    if not 0 < plan.level < 1:
-        raise RangeError(f"level is {plan.level}; expected a number between 0 and 1, for example 0.8.")
+    need_level(plan.level, example=0.8)
     p, d, q = plan.order
     if d != 0 or min(p, q) < 0 or p + q < 1:
         raise RangeError(
@@ -274,7 +271,7 @@ def _least_squares(x: Floats, y: Floats) -> Floats:
 
 def _state_paths(model: Any, params: Floats, n: int, horizon: int) -> Floats:
     """Return what a state-space model with fixed parameters foretells from each of ``n`` days."""
-    with _quiet():
+    with forecasting.quiet():
         found = model.filter(params).filter_results
     transition, design = found.transition[:, :, 0], found.design[0, :, 0]
     state = found.predicted_state[:, 1 : n + 1]  # after day s, for day s + 1
@@ -283,16 +280,6 @@ def _state_paths(model: Any, params: Floats, n: int, horizon: int) -> Floats:
         paths[h] = design @ state
         state = transition @ state
     return paths
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the searches of statsmodels silent (their results are checked) and on one thread (matrices are tiny)."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _ahead(values: Floats, n: int, h: int) -> Floats:
@@ -316,7 +303,7 @@ def _ets(series: _Series, train: slice, plan: _Plan, exog: str | None, near: _Me
     anomaly = series.z - usual
     model = ExponentialSmoothing(anomaly[train])
     level = float(np.nanmean(anomaly[train]))
-    with _quiet():
+    with forecasting.quiet():
         best = max(_ALPHAS, key=lambda alpha: model.loglike(np.array([alpha, level])))
         fitted = model.fit(start_params=np.array([best, level]), disp=0, maxiter=_SEARCH_STEPS)
     whole = ExponentialSmoothing(anomaly[train.start : series.n])
@@ -346,7 +333,7 @@ def _sarimax(series: _Series, train: slice, plan: _Plan, exog: str | None, near:
     weather = _scaled_weather(series, train) if exog else np.empty((len(series.z), 0))
     x = np.column_stack([series.season, weather])
     model = SARIMAX(series.z[train], exog=x[train], order=plan.order, concentrate_scale=True)
-    with _quiet():
+    with forecasting.quiet():
         fitted = model.fit(start_params=near.get(f"sarimax {exog}"), disp=0, maxiter=_SEARCH_STEPS, cov_type="none")
     params = np.asarray(fitted.params, np.float64)
     if not np.isfinite(params).all():

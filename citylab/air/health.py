@@ -18,7 +18,7 @@ import polars as pl
 
 from citylab import tables
 from citylab.air.exposure import bounds_of
-from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, SchemaError, need_level, suggest
 from citylab.frames import need_columns, need_numbers
 
 OutOfRange = Literal["flag", "null"]
@@ -73,8 +73,7 @@ def age_groups(*, table: pl.DataFrame | None = None) -> list[str]:
 def _z_of(level: float) -> float:
     from scipy.special import ndtri
 
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     return float(ndtri((1 + level) / 2))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, SchemaError, need_level, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers
 
 if TYPE_CHECKING:
@@ -427,8 +427,7 @@ def cpf(
 
 
 def _z(level: float) -> float:
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from citylab import periods
 from citylab.errors import DataError, SchemaError, suggest
-from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_wall_clock
+from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns, need_numbers, need_stamp, need_wall_clock
 from citylab.stats import bootstrap
 
 if TYPE_CHECKING:
@@ -139,11 +139,7 @@ def _start_of_hour(schema: pl.Schema, time: str, stamp: str | None, cycles: list
         if "hour" in cycles:
             raise SchemaError(f"{what} over hours needs datetimes; {time!r} holds dates. Give hourly rows.")
         return pl.col(time)
-    if stamp not in ("ending", "starting"):
-        raise SchemaError(
-            f"{what} must know whether {time!r} marks the end or the start of its hour, and got stamp={stamp!r}. "
-            "Give stamp='ending' or stamp='starting'; the declaration of the data set says which."
-        )
+    need_stamp(stamp, time, what=what)
     return periods.hour_ending_to_starting(pl.col(time)) if stamp == "ending" else pl.col(time)
 
 

@@ -30,6 +30,22 @@ def shapes() -> list[dict[str, Any]]:
     return maps.features(boundaries())
 
 
+def chosen_at(longitude_deg: float, latitude_deg: float, chosen: str) -> str:
+    """Return the ``adcode`` that is chosen after a tap on the map: a second tap on a district chooses none.
+
+    Parameters
+    ----------
+    longitude_deg, latitude_deg
+        Where the map was tapped (WGS-84); beside all districts nothing changes.
+    chosen
+        District chosen before; empty: none.
+    """
+    found = maps.district_at(shapes(), longitude_deg, latitude_deg)
+    if found is None:
+        return chosen
+    return "" if found == chosen else found
+
+
 def stations(ids: Collection[str]) -> pl.DataFrame:
     """Return one row per station, sorted by id, its English name without a gloss: "Nongzhanguan", for the bars.
 

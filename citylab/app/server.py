@@ -108,7 +108,8 @@ def index_page(dashboards: list[Dashboard], notebooks: list[tuple[str, str]], la
 
     Examples
     --------
-    >>> "carbon" in index_page(discover(), [], "en")
+    >>> page = Dashboard("air", ("空气质量", "Air quality"), ("空气变干净了吗？", "Is the air cleaner?"), None)
+    >>> "Is the air cleaner?" in index_page([page], [], "en")
     True
     """
     from jinja2 import Environment
@@ -230,9 +231,16 @@ def _free_port(address: str) -> int:
 
 
 def _factory(dashboard: Dashboard) -> Callable[[], Any]:
+    import panel as pn
+    from panel.io.resources import LOCAL_DIST
+
     from citylab.app import shell
 
     def open_page() -> Any:
+        if (page := pn.state.curdoc) is not None:
+            # Panel sets this when it writes the HTML. A slow browser's session ends before it is used; the one that
+            # the websocket then begins gets no HTML and would take its style sheets from Panel's servers outside.
+            page.template_variables.setdefault("dist_url", LOCAL_DIST)
         if dashboard.build is None:
             raise CitylabError(dashboard.broken)
         try:

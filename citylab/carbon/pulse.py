@@ -17,9 +17,7 @@ import datetime as dt
 import itertools
 import math
 import platform
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +29,7 @@ import polars as pl
 
 from citylab import periods as calendars
 from citylab import sheets, tables
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, need_wall_clock
 from citylab.stats import bootstrap, forecasting
 
@@ -160,8 +158,7 @@ def _need_choices(plan: _Plan) -> None:
     longest = int(plan.rules["max_horizon_days"])
     if not 1 <= plan.horizon <= longest:
         raise RangeError(f"horizon_days is {plan.horizon}; expected 1 to {longest}.")
-    if not 0 < plan.level < 1:
-        raise RangeError(f"level is {plan.level}; expected a number between 0 and 1, for example 0.9.")
+    need_level(plan.level, example=0.9)
     if plan.harmonics < 0:
         raise RangeError(f"harmonics is {plan.harmonics}; expected 0 or more waves a year.")
 
@@ -381,16 +378,6 @@ def _need_no_gaps(y: Floats, name: str, first: dt.date, plan: _Plan, *, with_giv
 # --- the model
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the searches of statsmodels silent (their results are checked) and on one thread (matrices are tiny)."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _components(z: Floats, x: Floats, trend: str) -> Any:
     from statsmodels.tsa.statespace.structural import UnobservedComponents
 
@@ -407,7 +394,7 @@ def _fit(series: _Series, stop: int, trend: str, start: Floats | None = None) ->
     if not unit > 0:
         raise RefusalError(f"{series.name} never changes from day to day; there is nothing to estimate.")
     model = _components(y / unit, series.x[:stop, seen], trend)
-    with _quiet():
+    with forecasting.quiet():
         found = model.fit(start_params=start, disp=0, maxiter=_SEARCH_STEPS, cov_type="none")
     params = np.asarray(found.params, np.float64)
     if not np.isfinite(params).all():
@@ -419,7 +406,7 @@ def _filtered(series: _Series, fit: _Fit, trend: str, *, days: int | None = None
     """Run the filter with fixed variances over all days, or the first ``days``."""
     z = series.y[:days] / fit.unit
     model = _components(z, series.x[:days, fit.seen], trend)
-    with _quiet():
+    with forecasting.quiet():
         found = model.filter(fit.params).filter_results
     select = found.selection[:, :, 0]
     design = found.design[0]
@@ -1455,8 +1442,7 @@ def backtest_months(
     """
     rule = _rules(rules)
     keys = keys_of(by)
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.9.")
+    need_level(level, example=0.9)
     bootstrap.need_draws(n_boot, rule["skill_level"])
     own, whole = (_months_of(lazily(cast(pl.LazyFrame, f))[0], keys, month, value, "backtest_months") for f in
                   (monthly, reference))  # fmt: skip

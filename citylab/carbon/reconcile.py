@@ -420,7 +420,7 @@ _NOT_TOLD_WORDS: dict[Language, str] = {
 def _word(code: str, lang: Language) -> str:
     if code == _NOT_TOLD:
         return _NOT_TOLD_WORDS[lang]
-    return vocabulary.say(code, lang) if code in vocabulary.WORDS else code
+    return vocabulary.say_code(code, lang)
 
 
 def _notes(one: Source, other: Source, lang: Language) -> list[str]:

@@ -438,7 +438,8 @@ def _search(
         gain = seek == "gain"
         objective = np.concatenate([np.zeros(j) if gain else -p.cost, gains if gain else np.zeros(n)])
     scale = float(np.abs(objective).max()) or 1.0
-    # Presolving saves these models no time, and has HiGHS print lines of its own (SciPy 1.17).
+    # Presolving saves these models no time, and has HiGHS print a line of its own where it undoes it. Its heuristics
+    # presolve on their own and still print some (HiGHS issue 2783, SciPy 1.17).
     result = milp(
         -objective / scale, constraints=constraints,
         integrality=np.concatenate([np.ones(j), np.full(n, float(p.is_whole)), np.zeros(extra)]),

@@ -20,7 +20,7 @@ import polars as pl
 
 from citylab import tables
 from citylab.equity import measures
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import columns_of, need_columns, need_numbers
 from citylab.stats import bootstrap
 from citylab.stats import survey as sv
@@ -40,6 +40,7 @@ TOTAL = "(all)"
 """Stands for all covariates together in the column ``variable``."""
 CONSTANT = "(constant)"
 WEAK_OVERLAP = "weak_overlap"
+_WITHOUT_DELTA = ("bootstrap", "none")
 _NAMED = ("a", "b", "half", "n_share", "neumark", "pooled")
 _FIXED = {"a": 1.0, "b": 0.0, "half": 0.5}
 _STATISTIC = re.compile(r"quantile\((0?\.\d+)\)")
@@ -159,15 +160,44 @@ class _Case:
         return int(self.in_a.sum()), int(self.in_b.sum())
 
 
+def two_groups(values: pl.Series, groups: tuple[object, object] | None, what: str) -> tuple[object, object]:
+    """Return the two groups of a gap: those named, or the two values that a column has.
+
+    Raises
+    ------
+    DataError
+        None were named and there are not two, or those named are not two different values of the column.
+
+    Examples
+    --------
+    >>> two_groups(pl.Series("area", ["town", "rural", "town"]), None, "oaxaca")
+    ('rural', 'town')
+    """
+    found = values.drop_nulls().unique().sort().to_list()
+    if groups is None:
+        if len(found) != 2:
+            raise DataError(f"{what}: {values.name!r} has the values {found[:6]}; name two of them with groups=(a, b).")
+        groups = (found[0], found[1])
+    if len(groups) != 2 or groups[0] == groups[1] or any(g not in found for g in groups):
+        raise DataError(
+            f"{what}: groups={groups!r} are not two different values of {values.name!r}, which has {found[:6]}."
+        )
+    return groups
+
+
+def _design(frame: Surveyed, weight: str | None, design: Design | str | None, what: str) -> Design | str | None:
+    if weight is None:
+        return design
+    if design is not None or isinstance(frame, Designed):
+        raise SchemaError(f"{what}: weight={weight!r} and a design were given; the weight belongs into the design.")
+    return Design(weight=weight)
+
+
 def _read(
     frame: Surveyed, outcome: str, group: str, covariates: Sequence[str], groups: tuple[object, object] | None,
     weight: str | None, design: Design | str | None, what: str,
 ) -> _Case:  # fmt: skip
-    if weight is not None:
-        if design is not None or isinstance(frame, Designed):
-            raise SchemaError(f"{what}: weight={weight!r} and a design were given; the weight belongs into the design.")
-        design = Design(weight=weight)
-    s = sv.surveyed(frame, design, what=what)
+    s = sv.surveyed(frame, _design(frame, weight, design, what), what=what)
     named = columns_of(covariates)
     schema = need_columns(s.frame, [outcome, group, *named], what=what)
     need_numbers(schema, [] if schema[outcome] == pl.Boolean else [outcome], what=what)
@@ -178,14 +208,7 @@ def _read(
         )
     sample = sv.read(s, [outcome, group, *named], what=what)
     table = sample.table
-    found = table[group].drop_nulls().unique().sort().to_list()
-    if groups is None:
-        if len(found) != 2:
-            raise DataError(f"{what}: {group!r} has the values {found[:6]}; name two of them with groups=(a, b).")
-        groups = (found[0], found[1])
-    lacking = [g for g in groups if g not in found]
-    if len(groups) != 2 or lacking or groups[0] == groups[1]:
-        raise DataError(f"{what}: groups={groups!r} are not two different values of {group!r}, which has {found[:6]}.")
+    groups = two_groups(table[group], groups, what)
     of = sv.terms(table.filter(pl.col(group).is_in(list(groups))), named, what=what)
     member = table[group].is_in(list(groups)).fill_null(False).to_numpy()
     values = np.full((table.height, len(of.names)), np.nan)
@@ -444,11 +467,10 @@ def _checked(reference: Reference, what: str) -> str:
     return f"{float(reference):g}"
 
 
-def _check_errors(errors: str, n_boot: int, level: float, what: str) -> None:
-    if errors not in get_args(Errors):
-        raise suggest(str(errors), get_args(Errors), what="errors", see=f"citylab.equity.gap.{what}")
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+def _check_errors(errors: str, n_boot: int, level: float, what: str, known: Sequence[str] = get_args(Errors)) -> None:
+    if errors not in known:
+        raise suggest(str(errors), known, what="errors", see=f"citylab.equity.gap.{what}")
+    need_level(level)
     if errors == "bootstrap":
         bootstrap.need_draws(n_boot, level)
 
@@ -733,9 +755,7 @@ def fairlie(
     Economic and Social Measurement 30(4), 305-316. doi:10.3233/JEM-2005-0259
     """
     label = _checked(reference, "fairlie")
-    if errors not in ("bootstrap", "none"):
-        raise suggest(str(errors), ("bootstrap", "none"), what="errors", see="citylab.equity.gap.fairlie")
-    _check_errors(errors, n_boot, level, "fairlie")
+    _check_errors(errors, n_boot, level, "fairlie", known=_WITHOUT_DELTA)
     if draws < 1 or draws_per_boot < 1:
         raise RangeError(f"draws is {draws}, draws_per_boot {draws_per_boot}; expected at least 1 of each.")
     case = _read(frame, outcome, group, columns_of(covariates), groups, weight, design, "fairlie")
@@ -914,11 +934,7 @@ def rif_regression(
     Firpo, Fortin and Lemieux (2009), doi:10.3982/ECTA6822
     """
     _statistic(statistic, "rif_regression")
-    if weight is not None:
-        if design is not None or isinstance(frame, Designed):
-            raise SchemaError("rif_regression: the weight belongs into the design, once.")
-        design = Design(weight=weight)
-    s = sv.surveyed(frame, design, what="rif_regression")
+    s = sv.surveyed(frame, _design(frame, weight, design, "rif_regression"), what="rif_regression")
     named = columns_of(covariates)
     schema = need_columns(s.frame, [outcome, *named], what="rif_regression")
     need_numbers(schema, [outcome], what="rif_regression")
@@ -977,9 +993,7 @@ def rif_oaxaca(
     """
     _statistic(statistic, "rif_oaxaca")
     label = _checked(reference, "rif_oaxaca")
-    if errors not in ("bootstrap", "none"):
-        raise suggest(str(errors), ("bootstrap", "none"), what="errors", see="citylab.equity.gap.rif_oaxaca")
-    _check_errors(errors, n_boot, level, "rif_oaxaca")
+    _check_errors(errors, n_boot, level, "rif_oaxaca", known=_WITHOUT_DELTA)
     case = _read(frame, outcome, group, columns_of(covariates), groups, weight, design, "rif_oaxaca")
 
     def transform(w: Floats) -> Floats:

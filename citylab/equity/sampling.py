@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from citylab.equity.measures import EMPTY_DRAW, NO_ROWS, NOT_POSITIVE, ONE_UNIT, Estimate, Ordered
-from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, SchemaError, need_level, suggest
 from citylab.frames import keys_of, need_columns, need_numbers
 from citylab.stats import bootstrap
 from citylab.stats.survey import Replication, Singletons, Units, rao_wu, replicate_factors
@@ -118,8 +118,7 @@ class Errors:
         ):
             if given not in known:
                 raise suggest(str(given), known, what=f"{name} of errors", see=where)
-        if not 0 < self.level < 1:
-            raise RangeError(f"level is {self.level}; expected a number between 0 and 1, for example 0.95.")
+        need_level(self.level)
         if self.method == "bootstrap":
             bootstrap.need_draws(self.n_boot, self.level)
         if self.method == "replicates":

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from citylab.equity.levels import lazy, rule
-from citylab.errors import DataError, RangeError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, SchemaError, need_level, suggest
 from citylab.frames import keys_of, need_columns, need_numbers
 from citylab.stats import survey as surveys
 
@@ -376,8 +376,7 @@ def targeting_from_counts(
     """
     from statsmodels.stats.proportion import proportion_confint
 
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     least = _least(smallest_cell)
     lf = lazy(counts)
     schema = need_columns(lf, _CELLS, what="targeting_from_counts")

@@ -16,8 +16,8 @@ import numpy as np
 import polars as pl
 
 from citylab import tables
-from citylab.equity.gap import rule
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.equity.gap import rule, two_groups
+from citylab.errors import DataError, RangeError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import keys_of, lazily, need_columns, need_numbers
 from citylab.stats import bootstrap
 
@@ -309,8 +309,7 @@ def _check(
         raise suggest(str(estimate), get_args(Estimate), what="estimate", see=see)
     if errors not in ("delta", "bootstrap"):
         raise suggest(str(errors), ("delta", "bootstrap"), what="errors", see=see)
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     if errors == "bootstrap":
         bootstrap.need_draws(n_boot, level)
         if se is None and n is None:
@@ -338,13 +337,7 @@ def _paired(
     rows: pl.DataFrame, value: str, group: str, time: str, groups: tuple[object, object] | None, se: str | None,
     n: str | None, design_effect: float | None, rounding: float | None, bound: float | None,
 ) -> tuple[_Pair, tuple[object, object], tuple[When, ...]]:  # fmt: skip
-    found = rows[group].drop_nulls().unique().sort().to_list()
-    if groups is None:
-        if len(found) != 2:
-            raise DataError(f"trend_of_gap: {group!r} has the values {found[:6]}; name two with groups=(a, b).")
-        groups = (found[0], found[1])
-    if len(groups) != 2 or groups[0] == groups[1] or any(g not in found for g in groups):
-        raise DataError(f"trend_of_gap: groups={groups!r} are not two different values of {group!r}: {found[:6]}.")
+    groups = two_groups(rows[group], groups, "trend_of_gap")
     rows = rows.filter(pl.col(group).is_in(list(groups)))
     if rows[time].null_count():
         raise DataError(f"trend_of_gap: {rows[time].null_count()} rows have no {time!r}.")
@@ -658,8 +651,7 @@ def beta_convergence(
     """
     import statsmodels.api as sm
 
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     rows = _wide(frame, value, place, time, "beta_convergence")
     times = rows[time].unique().sort()
     ends = [times[0] if start is None else start, times[-1] if end is None else end]

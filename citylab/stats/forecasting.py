@@ -7,6 +7,9 @@ single days.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -40,6 +43,23 @@ class Coverage(NamedTuple):
     low: float
     high: float
     verdict: CoverageVerdict
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the searches of statsmodels silent (check their results) and on one thread (matrices are tiny).
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with quiet():
+    ...     warnings.warn("no convergence")
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def wape(observed: npt.ArrayLike, predicted: npt.ArrayLike) -> float:

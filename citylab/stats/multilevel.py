@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import polars as pl
 
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.errors import DataError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import columns_of, need_columns
 from citylab.stats.survey import Design, Surveyed, need_full_rank, read, surveyed, terms
 
@@ -103,8 +103,7 @@ def multilevel(
     """
     if model not in get_args(Kind):
         raise suggest(str(model), get_args(Kind), what="model", see="citylab.stats.multilevel.multilevel")
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     s = surveyed(survey, design, what="multilevel")
     if s.design is not None:
         raise RefusalError(

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from citylab import tables
-from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
+from citylab.errors import DataError, RangeError, RefusalError, SchemaError, need_level, suggest
 from citylab.frames import columns_of, keys_of, lazily, need_columns, need_numbers
 from citylab.stats import raking
 
@@ -668,8 +668,7 @@ def _estimates(
     is_total: bool = False,
     label: str = "variable",
 ) -> pl.DataFrame:
-    if not 0 < level < 1:
-        raise RangeError(f"level is {level}; expected a number between 0 and 1, for example 0.95.")
+    need_level(level)
     if interval not in get_args(Interval):
         raise suggest(str(interval), get_args(Interval), what="interval", see=f"citylab.stats.survey.{what}")
     keys = keys_of(by)

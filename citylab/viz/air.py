@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from citylab import settings, vocabulary
+from citylab import settings
 from citylab.errors import DataError, SchemaError
 from citylab.settings import Language
 from citylab.viz import charts, figures, numbers, theme
+from citylab.vocabulary import say
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,10 +46,6 @@ _VEIL = 0.55  # opacity of what fades the cells beyond the stations
 _LABEL_PX, _PICTURE_SHARE = (24, 13), 1.35  # of a value on a map; the picture's height over that of the map within
 
 
-def _say(word: str, lang: Language) -> str:
-    return vocabulary.say(word, lang)
-
-
 def _colour(column: str) -> str:
     return theme.COLOURS.get(column, LINES[0])
 
@@ -62,13 +59,10 @@ def _steps(count: int) -> list[str]:
 
 
 def _text(plot: Any, x: Any, y: Any, text: Any, *, large: bool, small: bool = False, **how: Any) -> None:
-    from bokeh.core.properties import value
-
     if isinstance(text, str):
         x, y, text = [x], [y], [text]
-    style = {"text_align": "center", "text_baseline": "middle", "text_color": theme.INK} | how
-    size = f"{_SMALL_PX}px" if small and not large else figures.px(large)
-    plot.text(x, y, list(text), text_font=figures.fonts(), text_font_size=value(size), **style)
+    size = {"text_font_size": f"{_SMALL_PX}px"} if small and not large else {}
+    figures.write(plot, x=x, y=y, text=list(text), large=large, **({"text_align": "center"} | size | how))
 
 
 def _compass(plot: Any, top: float, rings: Sequence[float], labels: Sequence[str], lang: Language, large: bool) -> None:
@@ -84,7 +78,7 @@ def _compass(plot: Any, top: float, rings: Sequence[float], labels: Sequence[str
     middle = (1 + _ROOM) / 2 * top
     for word, turn in COMPASS:
         a = math.radians(turn)
-        _text(plot, middle * math.sin(a), middle * math.cos(a), _say(word, lang), large=large, text_font_style="bold")
+        _text(plot, middle * math.sin(a), middle * math.cos(a), say(word, lang), large=large, text_font_style="bold")
 
 
 def _rings(top: float, count: int = 5) -> list[float]:
@@ -164,17 +158,17 @@ def rose(
     first = rows.row(0, named=True)
     most = spokes.sort("share").row(-1, named=True)
     notes = [
-        f"{_say('calm', lang)} {numbers.percent(first['calm_share'])}",
-        f"{numbers.count(first['n_total'])} {_say('record_count', lang)}",
+        f"{say('calm', lang)} {numbers.percent(first['calm_share'])}",
+        f"{numbers.count(first['n_total'])} {say('record_count', lang)}",
     ]
     if first.get("is_corrected"):
-        notes.append(_say("corrected_for_rounding", lang))
-    told = f"{_say('most_from', lang)} {_bearing(most['sector_deg'])} ({numbers.percent(most['share'])})"
+        notes.append(say("corrected_for_rounding", lang))
+    told = f"{say('most_from', lang)} {_bearing(most['sector_deg'])} ({numbers.percent(most['share'])})"
     rings = _rings(most["share"])
     top = rings[-1]
     span = top * _ROOM
     plot = figures.square(
-        alt=alt or "; ".join([_say("wind_rose", lang), told, *notes]),
+        alt=alt or "; ".join([say("wind_rose", lang), told, *notes]),
         height=height,
         large=large,
         save_as="citylab_wind_rose",
@@ -220,7 +214,7 @@ def rose(
         )
     _compass(plot, top, rings, [f"{100 * r:g}%" for r in rings], lang, large)
     plot.add_tools(
-        HoverTool(renderers=drawn, tooltips=[("", "@from · @speed"), ("", f"@share {_say('of_records', lang)}")])
+        HoverTool(renderers=drawn, tooltips=[("", "@from · @speed"), ("", f"@share {say('of_records', lang)}")])
     )
     figures.text_line(plot, " · ".join(notes), "below", large)
     figures.legend_above(plot, large, legend and bool(drawn), narrow=True)
@@ -280,18 +274,18 @@ def polar(
     if told.is_empty():
         raise DataError(f"{what} has nothing to draw: every {value!r} is null. Look at n, or widen exclude_share.")
     unit = figures.unit_of(value, unit)
-    title = _say("conditional_probability", lang) if value == "cpf_share" else figures.axis_title(value, unit, lang)
+    title = say("conditional_probability", lang) if value == "cpf_share" else figures.axis_title(value, unit, lang)
     peak = told.sort(value).row(-1, named=True)
     at = f"{_bearing(round(peak['wind_direction_deg']))}, {numbers.figures(peak['wind_speed_ms'], digits=2)} m/s"
-    note = f"{_say('highest_at', lang)} {at}: {numbers.figures(peak[value])}"
-    caution = _say("not_a_place", lang)
+    note = f"{say('highest_at', lang)} {at}: {numbers.figures(peak[value])}"
+    caution = say("not_a_place", lang)
     is_image = rows["method"][0] == "gam"
     far = rows["u_ms"].max() if is_image else (rows["wind_speed_ms"] + rows["speed_width_ms"] / 2).max()
     reach = float(far)  # type: ignore[arg-type]
     rings = [r for r in _rings(reach) if r <= reach * (1 + 1e-9)]
     span = reach * _ROOM
     plot = figures.square(
-        alt=alt or f"{_say('polar_plot', lang)}: {title}; {note}; {caution}",
+        alt=alt or f"{say('polar_plot', lang)}: {title}; {note}; {caution}",
         height=height,
         large=large,
         save_as=f"citylab_polar_{value}",
@@ -397,10 +391,10 @@ def percentile_rose_plot(
     top = rings[-1]
     span = top * _ROOM
     title = figures.axis_title(value, unit, lang)
-    note = (f"{_say('percentile_word', lang)} {wanted[-1]:g}: {_say('highest_at', lang)} "
+    note = (f"{say('percentile_word', lang)} {wanted[-1]:g}: {say('highest_at', lang)} "
             f"{_bearing(peak['sector_deg'])}, {numbers.figures(peak[value])}")  # fmt: skip
     plot = figures.square(
-        alt=alt or f"{_say('percentile_rose', lang)}: {title}; {note}",
+        alt=alt or f"{say('percentile_rose', lang)}: {title}; {note}",
         height=height,
         large=large,
         save_as=f"citylab_percentile_rose_{value}",
@@ -419,10 +413,10 @@ def percentile_rose_plot(
         drawn.append(plot.annular_wedge(x=0, y=0, inner_radius=0, outer_radius="outer", start_angle="start",
                                         end_angle="end", source=source, fill_color=colour, line_color=theme.PAPER,
                                         line_width=0.5,
-                                        legend_label=f"{_say('percentile_word', lang)} {percentile:g}"))  # fmt: skip
+                                        legend_label=f"{say('percentile_word', lang)} {percentile:g}"))  # fmt: skip
     _compass(plot, top, rings, [f"{r:g}" for r in rings], lang, large)
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[
-        ("", "@from"), (_say("percentile_word", lang), "@p"),
+        ("", "@from"), (say("percentile_word", lang), "@p"),
         ("", f"@outer{{0,0.0}} {numbers.reading(unit, lang).unit}"), ("n", "@n")]))  # fmt: skip
     figures.text_line(plot, title, "below", large)
     figures.legend_above(plot, large, legend, narrow=True)
@@ -492,15 +486,15 @@ def variation(
     title = (
         figures.axis_title(variables[0], shown, lang)
         if len(variables) == 1
-        else f"{_say('concentration', lang)} ({shown})"
+        else f"{say('concentration', lang)} ({shown})"
     )
     lines = rows.partition_by(apart, as_dict=True, maintain_order=True)
     if len(lines) > len(LINES):
         raise DataError(f"{what} would have {len(lines)} lines; eight are the most that can be told apart. Filter.")
     level = rows["level"][0]
-    band = f"{100 * level:g}% {_say('interval_of_level', lang)}"
+    band = f"{100 * level:g}% {say('interval_of_level', lang)}"
     ticks = rows[x].unique().sort().to_list()
-    said = {t: _say(f"{x}_{t}", lang) if x in ("weekday", "month") else str(t) for t in ticks}
+    said = {t: say(f"{x}_{t}", lang) if x in ("weekday", "month") else str(t) for t in ticks}
     spoken = []
     ends = Range1d(ticks[0] - 0.5, ticks[-1] + 0.5)
     plot = figures.base(
@@ -534,11 +528,11 @@ def variation(
         if np.isfinite(mean).any():
             most = int(np.nanargmax(mean))
             spoken.append(
-                f"{label}: {_say('highest_at', lang)} {said[told[x][most]]}, {numbers.figures(float(mean[most]))}"
+                f"{label}: {say('highest_at', lang)} {said[told[x][most]]}, {numbers.figures(float(mean[most]))}"
             )
-    figures.say_aloud(plot, alt or f"{_say('time_variation', lang)}: {title}; " + "; ".join(spoken))
+    figures.say_aloud(plot, alt or f"{say('time_variation', lang)}: {title}; " + "; ".join(spoken))
     plot.yaxis.axis_label = title
-    plot.xaxis.axis_label = _say(_CYCLES[x], lang)
+    plot.xaxis.axis_label = say(_CYCLES[x], lang)
     plot.xaxis.ticker = FixedTicker(ticks=ticks if x != "hour" else [t for t in ticks if t % 3 == 0])
     plot.xaxis.formatter = CustomJSTickFormatter(args={"said": {str(t): s for t, s in said.items()}},
                                                  code="return said[String(tick)] ?? ''")  # fmt: skip
@@ -547,7 +541,7 @@ def variation(
     unit_word = numbers.reading(shown, lang).unit
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[
         ("", "@label · @at"), ("", f"@y{{0,0.0}} {unit_word}"), (band, "@low{0,0.0} – @high{0,0.0}"),
-        ("n", "@n"), (_say("day_count", lang), "@days")]))  # fmt: skip
+        ("n", "@n"), (say("day_count", lang), "@days")]))  # fmt: skip
     plot.patch([math.nan], [math.nan], color=theme.MUTED, alpha=0.3, line_width=0, legend_label=band)
     figures.legend_above(plot, large, legend, narrow=True)
     return plot
@@ -560,7 +554,7 @@ def _line_label(key: Mapping[str, object], several: bool, names: Mapping[object,
             if several or len(key) == 1:
                 parts.append(names.get(given) or figures.label_of(str(given), lang))
         elif column in ("weekday", "month"):
-            parts.append(_say(f"{column}_{given}", lang))
+            parts.append(say(f"{column}_{given}", lang))
         else:
             parts.append(names.get(given) or str(given))
     return " · ".join(parts)
@@ -626,16 +620,16 @@ def calendar_plot(
     none = theme.colour("no_data")
     colours = [none if v is None else theme.step(v, low, high) for v in days[value]]
     hover = [numbers.figures(v) if v is None else f"{numbers.figures(v)} {unit}" for v in days[value]]
-    spoken = f"{_say('calendar_of_days', lang)} {days['year'][0]}: {title}"
-    spoken += f"; {_say('missing_day', lang)} {days.height - told.height}"
+    spoken = f"{say('calendar_of_days', lang)} {days['year'][0]}: {title}"
+    spoken += f"; {say('missing_day', lang)} {days.height - told.height}"
     if told.height:
         worst = told.sort(value).row(-1, named=True)
-        spoken += f"; {_say('highest_at', lang)} {worst['_date']}: {numbers.figures(worst[value])}"
+        spoken += f"; {say('highest_at', lang)} {worst['_date']}: {numbers.figures(worst[value])}"
     plot = _calendar(days, colours, hover, columns, alt or spoken, lang, height, large, f"citylab_calendar_{value}")
     mapper = figures.colours_between(low, high)
     figures.colour_bar(plot, mapper, title, large)
     if told.height < days.height:
-        _swatches(plot, [(_say("missing_day", lang), none)])
+        _swatches(plot, [(say("missing_day", lang), none)])
         figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
@@ -686,21 +680,21 @@ def aqi_calendar(
     none = theme.colour("no_data")
     colours = [c or none for c in days["aqi_color"]]
     hover = [
-        _say("without_index", lang) if a is None else f"AQI {a} · {level}"
+        say("without_index", lang) if a is None else f"AQI {a} · {level}"
         for a, level in days.select("aqi", name).rows()
     ]
     editions = " / ".join(days["aqi_edition"].drop_nulls().unique(maintain_order=True))
     levels = days.drop_nulls("aqi_level").group_by("aqi_level", name, "aqi_color").len().sort("aqi_level")
     counts = [f"{n} {k}" for n, k in levels.select(name, "len").rows()]
     lost = days["aqi_level"].null_count()
-    spoken = f"{_say('calendar_of_days', lang)} {days['year'][0]}, AQI {editions}: " + "; ".join(
-        [*counts, *([f"{_say('without_index', lang)} {lost}"] if lost else [])]
+    spoken = f"{say('calendar_of_days', lang)} {days['year'][0]}, AQI {editions}: " + "; ".join(
+        [*counts, *([f"{say('without_index', lang)} {lost}"] if lost else [])]
     )
     plot = _calendar(
         days, colours, hover, columns, alt or spoken, lang, height, large, "citylab_aqi_calendar", editions
     )
     marks = levels.select(name, "aqi_color").rows()
-    _swatches(plot, [*marks, *([(_say("without_index", lang), none)] if lost else [])])
+    _swatches(plot, [*marks, *([(say("without_index", lang), none)] if lost else [])])
     figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
@@ -771,9 +765,9 @@ def _calendar(
         text_font=figures.fonts(),
         text_font_size=value(f"{_SMALL_PX}px"),
     )
-    initials = [_say(f"weekday_{d}", lang)[-1 if lang == "zh" else 0] for d in range(1, _WEEK + 1)]
+    initials = [say(f"weekday_{d}", lang)[-1 if lang == "zh" else 0] for d in range(1, _WEEK + 1)]
     for month, (x, y) in at.items():
-        _text(plot, x + (_WEEK - 1) / 2, y + 1.75, _say(f"month_{month}", lang), large=large, text_font_style="bold")
+        _text(plot, x + (_WEEK - 1) / 2, y + 1.75, say(f"month_{month}", lang), large=large, text_font_style="bold")
         _text(plot, [x + i for i in range(_WEEK)], [y + 0.85] * _WEEK, initials, large=large, small=True,
               text_color=theme.MUTED)  # fmt: skip
     plot.add_tools(HoverTool(renderers=[cells], tooltips=[("", "@date"), ("", "@hover")]))
@@ -862,9 +856,7 @@ def grid_plot(
     every = np.concatenate([cells[np.isfinite(cells)], stations[value].to_numpy()])
     low, high = limits or (float(every.min()), float(every.max()))
     first, last = stations.row(0, named=True), stations.row(-1, named=True)
-    ends = f" {_say('range_to', lang)} ".join(
-        f"{row['station']} {numbers.figures(row[value])}" for row in (first, last)
-    )
+    ends = f" {say('range_to', lang)} ".join(f"{row['station']} {numbers.figures(row[value])}" for row in (first, last))
     notes = grid_notes(grid, lang=lang)
     shrink = math.cos(math.radians(float(lat.mean())))  # a degree of longitude is shorter than one of latitude
     step_x, step_y = _cell_size(lon) * shrink, _cell_size(lat)
@@ -876,7 +868,7 @@ def grid_plot(
         more = margin_deg * shrink
         box = (max(left, at_x.min() - more), min(whole[1], at_x.max() + more),
                max(bottom, at_y.min() - margin_deg), min(whole[3], at_y.max() + margin_deg))  # fmt: skip
-    spoken = [f"{_say('interpolated_map', lang)}: {title}", period, ends, *notes]
+    spoken = [f"{say('interpolated_map', lang)}: {title}", period, ends, *notes]
     plot = figures.square(
         alt=alt or "; ".join(filter(None, spoken)), height=height, large=large,
         save_as=f"citylab_grid_{value}", box=box, tags={"chart": "grid", "value": value, "lang": lang},
@@ -911,7 +903,7 @@ def grid_plot(
     shown = numbers.reading(unit, lang).unit
     plot.add_tools(
         HoverTool(renderers=[drawn], tooltips=[
-            ("", f"@value{{0,0.0}} {shown}"), (_say("nearest_station", lang), "@km{0.0} km")]),
+            ("", f"@value{{0,0.0}} {shown}"), (say("nearest_station", lang), "@km{0.0} km")]),
         HoverTool(renderers=[dots], tooltips=[("", f"@name: @value {shown}")]),
     )  # fmt: skip
     figures.colour_bar(plot, mapper, title, large)
@@ -943,22 +935,22 @@ def grid_notes(grid: xr.Dataset, *, lang: Language | None = None) -> list[str]:
     unit = numbers.reading(attrs["units"], lang).unit
 
     def figure_of(key: str) -> str:
-        return numbers.figures(attrs[key]) if math.isfinite(attrs[key]) else _say("too_few_stations", lang)
+        return numbers.figures(attrs[key]) if math.isfinite(attrs[key]) else say("too_few_stations", lang)
 
     def with_unit(text: str) -> str:
         return f"{text} {unit}" if text[-1].isdigit() else text
 
-    method = _say(f"method_{attrs['method']}", lang)
-    notes = [f"{method}, n = {attrs['n_stations']} {_say('stations_word', lang)}"]
-    notes += [f"{_say(f'error_{s}_out', lang)}: {with_unit(figure_of(f'cv_{s}_rmse'))}" for s in ("station", "block")]
+    method = say(f"method_{attrs['method']}", lang)
+    notes = [f"{method}, n = {attrs['n_stations']} {say('stations_word', lang)}"]
+    notes += [f"{say(f'error_{s}_out', lang)}: {with_unit(figure_of(f'cv_{s}_rmse'))}" for s in ("station", "block")]
     means = [m for s in ("station", "block") if math.isfinite(m := attrs[f"cv_{s}_rmse_of_mean"])]
     if means:
-        told = f" {_say('and', lang)} ".join(numbers.figures(m) for m in means)
-        notes.append(f"{_say('of_plain_mean', lang)}: {told} {unit}")
+        told = f" {say('and', lang)} ".join(numbers.figures(m) for m in means)
+        notes.append(f"{say('of_plain_mean', lang)}: {told} {unit}")
     if any(attrs[f"cv_{s}_skill"] <= 0 for s in ("station", "block")):
-        notes.append(_say("map_no_better", lang))
+        notes.append(say("map_no_better", lang))
     if bool((~grid["is_inside_hull"] & grid[attrs["value"]].notnull()).any()):
-        notes.append(_say("beyond_hull", lang))
+        notes.append(say("beyond_hull", lang))
     return notes
 
 
@@ -1115,23 +1107,23 @@ def trend_plot(
         slope = numbers.figures(fit["slope_per_year"], sign=True)
         span = numbers.span(fit["slope_low"], fit["slope_high"], "", lang, sign=True)
         stars = f" {fit['stars']}" if fit["stars"] else ""
-        note = f"{slope} [{span}] {shown}/{_say('per_year', lang)}{stars}"
+        note = f"{slope} [{span}] {shown}/{say('per_year', lang)}{stars}"
     else:
-        note = fit["reason"] or _say("too_little_data", lang)
+        note = fit["reason"] or say("too_little_data", lang)
     plot = figures.base(
-        alt=alt or f"{_say('trend_of_months', lang)}: {title}; {note}",
+        alt=alt or f"{say('trend_of_months', lang)}: {title}; {note}",
         height=height,
         large=large,
         save_as=f"citylab_trend_{variable}",
         x_axis_type="datetime",
         tags={"chart": "trend", "variable": variable, "lang": lang},
     )
-    name = _say("deseasonalised_mean" if season_out else "monthly_mean", lang)
+    name = say("deseasonalised_mean" if season_out else "monthly_mean", lang)
     if has_line:
         draw = {k: _through_the_median(days, values, fit[k]) for k in ("slope_low", "slope_per_year", "slope_high")}
         ends = draw["slope_low"], draw["slope_high"]
         outline = charts.band_outline(at, np.minimum(*ends), np.maximum(*ends))
-        level = f"{100 * fit['level']:g}% {_say('interval_of_level', lang)}"
+        level = f"{100 * fit['level']:g}% {say('interval_of_level', lang)}"
         plot.patch("x", "y", source=ColumnDataSource(outline, name="band"), color=theme.MUTED, alpha=0.25, line_width=0,
                    legend_label=level)  # fmt: skip
     filled = rows["is_filled"].fill_null(False).to_list()
@@ -1143,10 +1135,10 @@ def trend_plot(
     dots = plot.scatter("x", "y", source=source, line_color=colour, fill_color="fill", size=6, legend_label=name)
     if season_out and any(filled):
         plot.scatter([math.nan], [math.nan], line_color=colour, fill_color=theme.PAPER, size=6,
-                     legend_label=_say("filled_month", lang))  # fmt: skip
+                     legend_label=say("filled_month", lang))  # fmt: skip
     if has_line:
         plot.line(at, draw["slope_per_year"], color=theme.INK, line_width=2.5, line_dash="dashed", name="line",
-                  legend_label=_say("trend_line", lang))  # fmt: skip
+                  legend_label=say("trend_line", lang))  # fmt: skip
     plot.yaxis.axis_label = title
     figures.date_axis(plot, lang)
     plot.add_tools(HoverTool(renderers=[dots], tooltips=[("", "@month"), (name, f"@y{{0,0.0}} {shown}")]))
@@ -1219,13 +1211,13 @@ def taylor_plot(
     top = ring[-1]
     low = -top if (told["r"] < 0).any() else 0.0
     spoken = [
-        f"{label}: {_say('correlation', lang)} {numbers.figures(r, digits=2)}, "
-        f"{_say('spread_ratio', lang)} {numbers.figures(spread, digits=2)}"
+        f"{label}: {say('correlation', lang)} {numbers.figures(r, digits=2)}, "
+        f"{say('spread_ratio', lang)} {numbers.figures(spread, digits=2)}"
         for label, r, spread in told.select("label", "r", "sd_ratio").rows()
     ]
     box = (low * 1.12 - 0.06 * top, top * 1.3, -0.16 * top, top * 1.12)
     plot = figures.square(
-        alt=alt or f"{_say('taylor_diagram', lang)}: " + "; ".join(spoken),
+        alt=alt or f"{say('taylor_diagram', lang)}: " + "; ".join(spoken),
         height=height,
         large=large,
         save_as="citylab_taylor",
@@ -1237,20 +1229,20 @@ def taylor_plot(
         plot.line(radius * np.cos(half), radius * np.sin(half), color=theme.MUTED, line_alpha=0.5,
                   line_width=1.5 if radius == top else 1)  # fmt: skip
     _text(plot, ring, [-0.04 * top] * len(ring), [f"{r:g}" for r in ring], large=large, small=True, text_baseline="top")
-    notes = [_say("spread_ratio", lang)]
+    notes = [say("spread_ratio", lang)]
     rays = [*CORRELATIONS, *(-r for r in CORRELATIONS[1:] if low < 0)]
     for r in rays:
         end = top * r, top * math.sqrt(1 - r * r)
         plot.line([0, end[0]], [0, end[1]], color=theme.GRID, line_width=1)
         _text(plot, end[0] * 1.05, end[1] * 1.05, f"{r:g}".replace("-", "−"), large=large, small=True)
-    _text(plot, top * 0.84, top * 0.84, _say("correlation", lang), large=large, angle=-math.pi / 4)
+    _text(plot, top * 0.84, top * 0.84, say("correlation", lang), large=large, angle=-math.pi / 4)
     plot.line([low, top], [0, 0], color=theme.MUTED)
     for error in ring:
         across, up = 1 + error * np.cos(_ARC), error * np.sin(_ARC)
         inside = (up >= 0) & (np.hypot(across, up) <= top) & (across >= low)
         plot.line(np.where(inside, across, np.nan), np.where(inside, up, np.nan), color=theme.OKABE_ITO["green"],
-                  line_dash="dotted", line_width=1.5, legend_label=_say("centred_error", lang))  # fmt: skip
-    plot.scatter([1], [0], marker="diamond", size=13, color=theme.INK, legend_label=_say("observed", lang))
+                  line_dash="dotted", line_width=1.5, legend_label=say("centred_error", lang))  # fmt: skip
+    plot.scatter([1], [0], marker="diamond", size=13, color=theme.INK, legend_label=say("observed", lang))
     turn = told["r"].clip(-1, 1).to_numpy()
     spread = told["sd_ratio"].to_numpy()
     source = ColumnDataSource(
@@ -1264,10 +1256,10 @@ def taylor_plot(
         _text(plot, right, above, label, large=large, text_align="left", x_offset=8, y_offset=-6,
               background_fill_color=theme.PAPER, background_fill_alpha=0.7)  # fmt: skip
     plot.add_tools(HoverTool(renderers=[dots], tooltips=[
-        ("", "@label"), (_say("correlation", lang), "@r{0.00}"), (_say("spread_ratio", lang), "@sd{0.00}"),
-        (_say("centred_error", lang), "@e{0.00}"), ("n", "@n")]))  # fmt: skip
+        ("", "@label"), (say("correlation", lang), "@r{0.00}"), (say("spread_ratio", lang), "@sd{0.00}"),
+        (say("centred_error", lang), "@e{0.00}"), ("n", "@n")]))  # fmt: skip
     if lost:
-        notes.insert(0, f"{_say('too_little_data', lang)}: {', '.join(lost)}")
+        notes.insert(0, f"{say('too_little_data', lang)}: {', '.join(lost)}")
     for note in notes:
         figures.text_line(plot, note, "below", large)
     figures.legend_above(plot, large, True, narrow=True)

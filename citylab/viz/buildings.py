@@ -17,7 +17,6 @@ from citylab.vocabulary import column, say
 if TYPE_CHECKING:
     from bokeh.plotting import figure
 
-MILLION = 1e6
 ROW_PX, FRAME_PX = 24, 110
 """Height of one type, and of axis and legend."""
 _BOX, _MARK_PX = 0.6, 13
@@ -145,7 +144,7 @@ def budget_plot(
     ...                      "co2e_saved_lower_t_yr": [6.0, 9.0], "co2e_saved_upper_t_yr": [14.0, 25.0],
     ...                      "level": [0.95, 0.95]})
     >>> budget_plot(rows, currency="CNY", lang="zh").xaxis.axis_label
-    '预算 (百万 CNY)'
+    '预算 (百万CNY)'
     """
     from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
 
@@ -154,10 +153,10 @@ def budget_plot(
     rows = figures.rows_of(curve, ["budget", value, low, high, ranked, "level"], "The budgets").sort("budget")
     unit = say("tonnes_a_year", lang)
     last = rows.row(-1, named=True)
-    money = f"{say('million_of', lang)}{'' if lang == 'zh' else ' '}{currency}"
+    money = numbers.millions_of(currency, lang)
     best, rank = say("best_portfolio", lang), say("by_cost_per_tonne", lang)
     spoken = (
-        f"{numbers.figures(last['budget'] / MILLION)} {money}: {best} {numbers.figures(last[value])} {unit}, "
+        f"{numbers.figures(last['budget'] / numbers.MILLION)} {money}: {best} {numbers.figures(last[value])} {unit}, "
         f"{rank} {numbers.figures(last[ranked])} {unit}"
     )
     plot = figures.base(
@@ -165,7 +164,7 @@ def budget_plot(
         tags={"chart": "budget", "lang": lang},
     )  # fmt: skip
     data = {c: rows[c].cast(pl.Float64).fill_null(math.nan).to_list() for c in (value, low, high, ranked)}
-    source = ColumnDataSource({"x": (rows["budget"] / MILLION).to_list(), **data}, name="data")
+    source = ColumnDataSource({"x": (rows["budget"] / numbers.MILLION).to_list(), **data}, name="data")
     if rows[low].drop_nulls().len():
         level = f"{best}: {100 * rows['level'].drop_nulls()[0]:g}% {say('interval_of_level', lang)}"
         plot.varea("x", low, high, source=source, fill_color=theme.OKABE_ITO["blue"], fill_alpha=0.18,

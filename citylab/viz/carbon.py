@@ -95,11 +95,6 @@ def _px(large: bool) -> int:
     return theme.LARGE_PX if large else theme.TEXT_PX
 
 
-def _text(plot: Any, source: Any, *, large: bool, **how: Any) -> Any:
-    style = {"text_color": theme.INK, "text_baseline": "middle", "text_font": figures.fonts()} | how
-    return plot.text(source=source, text_font_size=figures.px(large), **style)
-
-
 def _cells(frame: pl.DataFrame, value: str, unit: str, lang: Language) -> list[float]:
     return [float(v) for v in figures.scaled(frame[value], unit, lang)]
 
@@ -215,7 +210,7 @@ def waterfall(
                  line_dash="dotted")  # fmt: skip
     plot.hbar(y="label", left="left", right="right", height=_BAR, fill_color="colour", line_color="edge",
               source=source)  # fmt: skip
-    _text(plot, source, x="right", y="label", text="text", x_offset=5, large=large)
+    figures.write(plot, source=source, x="right", y="label", text="text", x_offset=5, large=large)
     plot.xaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
     plot.xaxis.ticker.desired_num_ticks = _TICKS
     plot.xaxis.formatter = NumeralTickFormatter(format=_PLAIN)
@@ -329,12 +324,12 @@ def ranges(
     source = ColumnDataSource(data, name="rows")
     plot.segment("low", "y", "high", "y", source=source, line_width=9, line_color="colour", line_alpha=0.35)
     plot.scatter("value", "y", source=source, size=11, marker="circle", color="colour")
-    _text(plot, source, x="at", y="y", text="text", x_offset="beside", text_align="side", large=large,
-          text_font_style="bold")  # fmt: skip
-    _text(plot, source, x="zero", y="y", text="detail", y_offset="lift", text_baseline="bottom", large=large,
-          text_color=theme.MUTED)  # fmt: skip
-    _text(plot, source, x="zero", y="y", text="label", y_offset="name_lift", text_baseline="bottom", large=large,
-          text_font_style="bold")  # fmt: skip
+    figures.write(plot, source=source, x="at", y="y", text="text", x_offset="beside", text_align="side", large=large,
+                  text_font_style="bold")  # fmt: skip
+    figures.write(plot, source=source, x="zero", y="y", text="detail", y_offset="lift", text_baseline="bottom",
+                  large=large, text_color=theme.MUTED)  # fmt: skip
+    figures.write(plot, source=source, x="zero", y="y", text="label", y_offset="name_lift", text_baseline="bottom",
+                  large=large, text_font_style="bold")  # fmt: skip
     plot.xaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
     plot.xaxis.ticker.desired_num_ticks = _TICKS
     plot.xaxis.formatter = NumeralTickFormatter(format=_PLAIN)
@@ -440,15 +435,12 @@ def source_rows(sources: pl.DataFrame, lang: Language | None = None) -> pl.DataF
     lang = lang or settings.language()
     figures.need(sources, (f"label_{lang}", "year", "scopes", "area_boundary", "sectors"), "source_rows")
 
-    def word(code: str) -> str:
-        return vocabulary.say(code, lang) if code in vocabulary.WORDS else code
-
     told = [
         " · ".join((
             str(r["year"]), vocabulary.say("scope_word", lang) + " " + r["scopes"].replace("+", " + "),
-            word(r["area_boundary"]),
+            vocabulary.say_code(r["area_boundary"], lang),
             vocabulary.say("all_sectors", lang) if r["sectors"] == "all" else
-            ("、" if lang == "zh" else ", ").join(word(s) for s in r["sectors"].split("+")),
+            ("、" if lang == "zh" else ", ").join(vocabulary.say_code(s, lang) for s in r["sectors"].split("+")),
         ))
         for r in sources.iter_rows(named=True)
     ]  # fmt: skip
@@ -660,9 +652,9 @@ def sankey(
                            fill_alpha=_FLOW_ALPHA, line_width=0, hover_fill_alpha=0.9)  # fmt: skip
     source = ColumnDataSource(nodes, name="nodes")
     plot.quad("left", "right", "bottom", "top", source=source, fill_color=theme.INK, line_width=0)
-    _text(plot, source, x="at", y="height", text="text", x_offset="offset", text_align="align",
-          text_baseline="baseline", large=large, background_fill_color=theme.PAPER,
-          background_fill_alpha=0.72)  # fmt: skip
+    figures.write(plot, source=source, x="at", y="height", text="text", x_offset="offset", text_align="align",
+                  text_baseline="baseline", large=large, background_fill_color=theme.PAPER,
+                  background_fill_alpha=0.72)  # fmt: skip
     shown = numbers.reading(unit, lang).unit
     plot.add_tools(HoverTool(renderers=[ribbons], tooltips=[("", "@way"), ("", "@text " + shown)]))
     plot.x_range.start, plot.x_range.end = 0, width
@@ -717,7 +709,7 @@ def _flows(
 
     def word(node: str) -> str:
         code = node.split("|", 1)[1]
-        return words.get(code) or (vocabulary.say(code, lang) if code in vocabulary.WORDS else code)
+        return words.get(code) or vocabulary.say_code(code, lang)
 
     names = list(dict.fromkeys(n for link in links for n in link[:2]))
     outlines = _laid_out(links, names)
@@ -813,7 +805,7 @@ def factor_editions(
     plot.segment(0, "y", "value", "y", source=source, line_color=theme.GRID, line_width=2)
     plot.scatter("value", "y", source=source, size="ring", color=theme.colour("selected"), fill_alpha=0, line_width=2)
     dots = plot.scatter("value", "y", source=source, size=10, line_color="colour", fill_color="fill", line_width=2)
-    _text(plot, source, x="value", y="y", text="text", x_offset=13, large=large)
+    figures.write(plot, source=source, x="value", y="y", text="text", x_offset=13, large=large)
     plot.add_tools(HoverTool(renderers=[dots], tooltips=[("", "@label · @series"), ("", "@text " + unit)]))
     plot.xaxis.axis_label = figures.axis_title(value, unit, lang)
     plot.xaxis.ticker.desired_num_ticks = _TICKS

@@ -56,6 +56,51 @@ def key(marks: Sequence[tuple[str, str, str]]) -> str:
     return f"<div class='key'>{''.join(parts)}</div>"
 
 
+MARKS = {
+    "circle": "<circle cx='6' cy='6' r='5' {}/>",
+    "square": "<rect x='1' y='1' width='10' height='10' {}/>",
+    "diamond": "<polygon points='6,0.5 10.5,6 6,11.5 1.5,6' {}/>",
+    "triangle": "<polygon points='6,1 11,11 1,11' {}/>",
+    "inverted_triangle": "<polygon points='6,11 11,1 1,1' {}/>",
+}
+"""Bokeh's markers as SVG of 12 by 12, each with a place for its paint."""
+
+
+def mark(shape: str, fill: str, line: str, width: float = 1.0) -> str:
+    """Return a marker as SVG for :func:`drawn_key`.
+
+    Parameters
+    ----------
+    shape
+        One of :data:`MARKS`.
+    fill, line, width
+        Colour within, colour and width [px] of the outline.
+    """
+    return MARKS[shape].format(f"fill='{fill}' stroke='{line}' stroke-width='{width:g}'")
+
+
+def drawn_key(marks: Sequence[tuple[str, str]], *, width: int = 12) -> str:
+    """Return a legend of drawn marks as HTML, which wraps on a narrow page; none without marks.
+
+    Parameters
+    ----------
+    marks
+        SVG (:func:`mark`) and text of each.
+    width
+        Width of the drawings [px]; they are 12 high.
+
+    Examples
+    --------
+    >>> "hot spot" in drawn_key([(mark("triangle", "#D55E00", "#000000"), "hot spot")]), drawn_key([])
+    (True, '')
+    """
+    parts = (
+        f"<span><svg width='{width}' height='12' aria-hidden='true'>{svg}</svg> {html.escape(text)}</span>"
+        for svg, text in marks
+    )
+    return f"<div class='key'>{''.join(parts)}</div>" if marks else ""
+
+
 # a line with a band and levels
 
 
@@ -141,10 +186,9 @@ def line(
     if levels is not None:
         plot.segment("x0", "y", "x1", "y", source=sources["levels"], color=theme.INK, line_width=3,
                      legend_label=names["levels"])  # fmt: skip
-        plot.text("x", "y", "text", source=sources["levels"], text_align="center", text_baseline="bottom",
-                  text_font=figures.fonts(), text_font_style="bold", y_offset=-3, text_color=theme.INK,
-                  background_fill_color=theme.PAPER, background_fill_alpha=0.75, padding=2,
-                  text_font_size=figures.px(large, 1))  # fmt: skip
+        figures.write(plot, x="x", y="y", text="text", source=sources["levels"], text_align="center",
+                      text_baseline="bottom", text_font_style="bold", y_offset=-3, background_fill_color=theme.PAPER,
+                      background_fill_alpha=0.75, padding=2, large=large, more=1)  # fmt: skip
     tips = [("", "@x{%F}"), (names["line"], "@y{0,0.0} " + numbers.reading(unit, lang).unit)]
     if low is not None:
         tips.append((names["band"], "@low{0,0.0} – @high{0,0.0}"))
@@ -263,9 +307,7 @@ def ranked(
     )
     source = ColumnDataSource(data, name="data")
     plot.hbar(y="category", right="value", height=_BAR_SHARE, fill_color="colour", line_width=0, source=source)
-    plot.text(x="value", y="category", text="text", source=source, x_offset=4, text_baseline="middle",
-              text_color=theme.INK, text_font=figures.fonts(),
-              text_font_size=figures.px(large))  # fmt: skip
+    figures.write(plot, x="value", y="category", text="text", source=source, x_offset=4, large=large)
     plot.xaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
     plot.xaxis.ticker.desired_num_ticks = 4
     figures.rows_axis(plot)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import html
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from citylab import settings, vocabulary
 from citylab.settings import Language
-from citylab.viz import figures, numbers, theme
+from citylab.viz import charts, figures, numbers, theme
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ MARKS: dict[str, tuple[str, str, str]] = {
 _FOUND = theme.OKABE_ITO["blue"]
 _ROLES = {"claim": theme.colour("selected"), "other_claim": theme.colour("reference")}
 _ZERO_WIDTH = "\u200b"
-_MARK_PX = 12
+_MARK_PX, _LINE_PX = 12, 1.3
 _HEAD_ROWS = 1.6
 _MIDDLE = 0.5  # of a year's column
 _DAYS_OF_YEAR = 366
@@ -43,13 +42,6 @@ _BAR = 0.62
 _ROOM = 0.5  # of the span, for the values written at the right
 _LEFT_ROOM = 0.06
 _CLOSE_SHARE = 0.5
-_SHAPES = {
-    "circle": "<circle cx='6' cy='6' r='5' {paint}/>",
-    "square": "<rect x='1' y='1' width='10' height='10' {paint}/>",
-    "diamond": "<polygon points='6,0.5 10.5,6 6,11.5 1.5,6' {paint}/>",
-    "triangle": "<polygon points='6,1 11,11 1,11' {paint}/>",
-    "inverted_triangle": "<polygon points='6,11 11,1 1,1' {paint}/>",
-}
 
 
 def colour(status: str) -> str:
@@ -81,15 +73,14 @@ def key(counts: Mapping[str, int], lang: Language | None = None, *, bars: bool =
     >>> "due, no data: 19" in key({"due_no_data": 19}, "en")
     True
     """
-    parts = []
+    marks = []
     for status, (shape, fill, line) in MARKS.items():
         if counts.get(status):
             if bars:
                 shape, fill, line = "square", colour(status), colour(status)
-            drawn = _SHAPES[shape].format(paint=f"fill='{fill}' stroke='{line}' stroke-width='1.3'")
-            said = html.escape(f"{vocabulary.say('claim_' + status, lang)}: {counts[status]}")
-            parts.append(f"<span><svg width='12' height='12' aria-hidden='true'>{drawn}</svg> {said}</span>")
-    return f"<div class='key'>{''.join(parts)}</div>"
+            said = f"{vocabulary.say('claim_' + status, lang)}: {counts[status]}"
+            marks.append((charts.mark(shape, fill, line, _LINE_PX), said))
+    return charts.drawn_key(marks)
 
 
 # when claims fall due
@@ -141,7 +132,7 @@ def timeline(
     source, ring = ColumnDataSource(name="data"), ColumnDataSource(name="selected")
     plot.add_layout(Span(name="asof", dimension="height", line_color=theme.INK, line_width=2, line_dash="dashed"))
     marks = plot.scatter("x", "y", size=_MARK_PX, marker="shape", fill_color="fill", line_color="line",
-                         line_width=1.3, source=source)  # fmt: skip
+                         line_width=_LINE_PX, source=source)  # fmt: skip
     plot.scatter("x", "y", size=_MARK_PX + 8, marker="circle", fill_alpha=0, line_color=theme.colour("selected"),
                  line_width=2.5, source=ring)  # fmt: skip
     plot.add_layout(Label(name="asof_label", x=0, y=0, text="", x_offset=4, text_font=theme.font_stack(),
@@ -271,10 +262,7 @@ def by_text(
     }
     plot = figures.base(alt=alt, height=height, large=large, save_as="citylab_claims_by_text", y_range=names[::-1])
     source = ColumnDataSource(data, name="data")
-    bars = plot.hbar(y="name", left="left", right="right", height=_BAR, fill_color="colour", line_color=theme.PAPER,
-                     line_width=0.5, source=source)  # fmt: skip
-    plot.text(x="middle", y="name", text="written", source=source, text_align="center", text_baseline="middle",
-              text_color="ink", text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    bars = figures.parted_bars(plot, y="name", height=_BAR, source=source, text="written", large=large)
     plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@name · @status: @n")]))
     plot.xaxis.axis_label = vocabulary.say("claim_count", lang)
     plot.x_range.start, plot.x_range.range_padding = 0, 0.02
@@ -288,13 +276,8 @@ def by_text(
 def compared_key(lang: Language | None = None) -> str:
     """Return the legend of :func:`compared` as HTML."""
     marks = (("diamond", theme.colour("selected"), "claim_of_text"), ("circle", _FOUND, "claim_figure"))
-    parts = (
-        f"<span><svg width='12' height='12' aria-hidden='true'>"
-        f"{_SHAPES[shape].format(paint=f'fill={fill!r} stroke={theme.INK!r}')}</svg> "
-        f"{html.escape(vocabulary.say(word, lang))}</span>"
-        for shape, fill, word in marks
-    )
-    return f"<div class='key'>{''.join(parts)}</div>"
+    return charts.drawn_key([(charts.mark(shape, fill, theme.INK), vocabulary.say(word, lang))
+                             for shape, fill, word in marks])  # fmt: skip
 
 
 def compared(
@@ -327,7 +310,8 @@ def compared(
     lang = lang or settings.language()
     figures.need(frame, ("role", "value", "low", "high", label, unit), "The compared figures")
     if frame.is_empty():
-        return _nothing(vocabulary.say("claim_not_recomputed", lang), alt, height, large)
+        said = vocabulary.say("claim_not_recomputed", lang)
+        return figures.unavailable(said, alt=alt, lang=lang, height=height, large=large, save_as="citylab_claim")
     values, low, high = (frame[c].to_list() for c in ("value", "low", "high"))
     # A name may come twice, a factor may not.
     names = [n + _ZERO_WIDTH * i for i, n in enumerate(frame[label])]
@@ -355,23 +339,10 @@ def compared(
     plot.hbar(y="name", left="low", right="high", height=0.34, fill_color="colour", fill_alpha=0.3, line_width=0,
               source=source)  # fmt: skip
     plot.scatter("value", "name", size=11, marker="shape", fill_color="colour", line_color=theme.INK, source=source)
-    plot.text(x="high", y="name", text="text", source=source, x_offset=9, text_baseline="middle", text_color=theme.INK,
-              text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    figures.write(plot, x="high", y="name", text="text", source=source, x_offset=9, large=large)
     shown = frame[unit][0]
     plot.xaxis.axis_label = f"{title} ({shown})" if title and shown else title or shown
     plot.xaxis.ticker.desired_num_ticks = 4
     plot.xaxis.formatter.use_scientific = False
     figures.rows_axis(plot)
-    return plot
-
-
-def _nothing(said: str, alt: str, height: int, large: bool) -> figure:
-    from bokeh.models import Range1d
-
-    plot = figures.base(alt=alt, height=height, large=large, save_as="citylab_claim", x_range=Range1d(0, 1),
-                        y_range=Range1d(0, 1))  # fmt: skip
-    plot.axis.visible = False
-    plot.grid.visible = False
-    plot.text(x=[0.5], y=[0.5], text=[said], text_align="center", text_baseline="middle", text_color=theme.MUTED,
-              text_font=figures.fonts(), text_font_size=figures.px(large, 1))  # fmt: skip
     return plot

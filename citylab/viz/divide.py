@@ -5,7 +5,6 @@ Places here are points in kilometres, without a map behind them: made-up village
 
 from __future__ import annotations
 
-import html
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import polars as pl
 from citylab import settings
 from citylab.errors import DataError
 from citylab.settings import Language
-from citylab.viz import figures, numbers, theme
+from citylab.viz import charts, figures, numbers, theme
 from citylab.vocabulary import column, say
 
 if TYPE_CHECKING:
@@ -76,11 +75,9 @@ def villages_key(*, has_sites: str = "", has_missing: str = "") -> str:
     (True, '')
     """
     ring = f"fill='{theme.PAPER}' stroke='{theme.OKABE_ITO['black']}' stroke-width='2'"
-    marks = [("<rect x='2' y='2' width='8' height='8' {}/>", ring, has_sites),
-             ("<circle cx='6' cy='6' r='5' {}/>", f"fill='{theme.colour('no_data')}'", has_missing)]  # fmt: skip
-    entries = [f"<span><svg width='12' height='12' aria-hidden='true'>{shape.format(look)}</svg> {html.escape(said)}"
-               "</span>" for shape, look, said in marks if said]  # fmt: skip
-    return f"<div class='key'>{''.join(entries)}</div>" if entries else ""
+    marks = [(f"<rect x='2' y='2' width='8' height='8' {ring}/>", has_sites),
+             (charts.MARKS["circle"].format(f"fill='{theme.colour('no_data')}'"), has_missing)]  # fmt: skip
+    return charts.drawn_key([(svg, said) for svg, said in marks if said])
 
 
 def villages(
@@ -162,6 +159,6 @@ def villages(
         plot.scatter("x", "y", source=marks, marker="square", size=_SITE_PX, fill_color=theme.PAPER,
                      line_color=theme.OKABE_ITO["black"], line_width=_SITE_LINE_PX)  # fmt: skip
     figures.colour_bar(plot, mapper, f"{title} ({shown})" if shown else title, large)
-    if "is_synthetic" in rows.columns and rows["is_synthetic"].fill_null(False).any():
-        figures.text_line(plot, say("synthetic", lang), "above", large, bold=True, align="right")
+    if figures.is_synthetic(rows):
+        figures.say_synthetic(plot, lang, large, align="right")
     return plot

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,7 +9,7 @@ import polars as pl
 from citylab import settings, vocabulary
 from citylab.errors import SchemaError
 from citylab.settings import Language
-from citylab.viz import figures, theme
+from citylab.viz import charts, figures, theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,14 +44,13 @@ def quality_key(searches: Sequence[str], lang: Language | None = None) -> str:
     >>> "Recall: token" in quality_key(["token"], "en")
     True
     """
-    parts = []
+    marks = []
     for i, name in enumerate(searches):
         for measure, (colour, shape) in MEASURES.items():
             line = f"<line x1='0' y1='6' x2='34' y2='6' stroke='{colour}' stroke-width='2' {_STROKES[i]}/>"
             mark = _SHAPES[shape].format(paint=f"fill='{theme.PAPER if i else colour}' stroke='{colour}'")
-            text = html.escape(_label(measure, name, lang or settings.language()))
-            parts.append(f"<span><svg width='34' height='12' aria-hidden='true'>{line}{mark}</svg> {text}</span>")
-    return f"<div class='key'>{''.join(parts)}</div>"
+            marks.append((line + mark, _label(measure, name, lang or settings.language())))
+    return charts.drawn_key(marks, width=34)
 
 
 def _label(measure: str, search: str, lang: Language) -> str:

@@ -7,9 +7,7 @@ Frames come from :mod:`citylab.equity`. Missing values are gaps or say *no data*
 from __future__ import annotations
 
 import datetime as dt
-import html
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,52 +45,8 @@ _WRITTEN_SHARE = 0.15
 _PERCENT = 100.0
 _MARK_PX, _DISC_PX, _SMALL_DISC_PX, _SIGN_PX = 7, 17, 10, 13
 _MANY_PLACES, _NAMED_AT_MOST = 60, 8
-_LABEL_CHARS = 26  # more leaves a phone no room for the picture
 _CELL = 0.96
 _ROOM = 0.06
-_WRAP: dict[Language, int] = {"zh": 18, "en": 34}
-_SHAPES = {
-    "triangle": "<path d='M6 1 11 11H1Z' {}/>",
-    "inverted_triangle": "<path d='M6 11 11 1H1Z' {}/>",
-    "diamond": "<path d='M6 0 12 6 6 12 0 6Z' {}/>",
-    "square": "<path d='M1 1H11V11H1Z' {}/>",
-    "circle": "<circle cx='6' cy='6' r='5' {}/>",
-}
-
-
-# a picture that cannot be
-
-
-def unavailable(
-    said: str, *, alt: str = "", lang: Language | None = None, height: int = 260, large: bool = False
-) -> figure:
-    """Return an empty figure that says why there is nothing to draw.
-
-    Parameters
-    ----------
-    said
-        The reason, in a sentence; broken into lines that a phone can show.
-    alt
-        Text for people who cannot see the picture; default: the reason.
-    lang, height, large
-        As in :func:`citylab.viz.charts.line`.
-
-    Examples
-    --------
-    >>> unavailable("One survey only: no trend.", lang="en").html_attributes["aria-label"]
-    'One survey only: no trend.'
-    """
-    from bokeh.models import Range1d
-
-    lang = lang or settings.language()
-    plot = figures.base(alt=alt or said, height=height, large=large, save_as="citylab_equity", x_range=Range1d(0, 1),
-                        y_range=Range1d(0, 1))  # fmt: skip
-    plot.axis.visible = False
-    plot.grid.visible = False
-    lines = textwrap.wrap(said, _WRAP[lang], break_on_hyphens=False)
-    plot.text(x=[0.5], y=[0.5], text=["\n".join(lines)], text_align="center", text_baseline="middle",
-              text_color=theme.MUTED, text_font=figures.fonts(), text_font_size=figures.px(large, 1))  # fmt: skip
-    return plot
 
 
 # curves
@@ -136,17 +90,6 @@ def curve(
 
 
 # what an index, or a gap, is made of
-
-
-def folded(name: str) -> str:
-    r"""Return the name of a row on several lines where one would leave a phone no room for the picture.
-
-    Examples
-    --------
-    >>> folded("older people who use smart devices")
-    'older people who use smart\ndevices'
-    """
-    return textwrap.fill(name, _LABEL_CHARS, break_long_words=False, break_on_hyphens=False)
 
 
 def estimates(
@@ -194,7 +137,7 @@ def estimates(
     is_strong = pl.lit(False) if strong is None else pl.col(strong)
     table = rows.select(
         pl.when(is_strong).then(pl.lit("claim")).otherwise(pl.lit("figure")).alias("role"),
-        pl.col(label).map_elements(folded, return_dtype=pl.String).alias("label"),
+        pl.col(label).map_elements(figures.folded, return_dtype=pl.String).alias("label"),
         pl.col(value).alias("value"), pl.col(low).alias("low"),
         pl.col(high).alias("high"), unit=pl.lit(unit),
     )  # fmt: skip
@@ -278,10 +221,7 @@ def parts(
     plot = figures.base(alt=alt, height=height, large=large, save_as="citylab_parts", x_range=Range1d(0, _PERCENT),
                         y_range=order[::-1])  # fmt: skip
     source = ColumnDataSource(data, name="data")
-    bars = plot.hbar(y="label", left="left", right="right", height=_BAR, fill_color="colour", line_color=theme.PAPER,
-                     source=source)  # fmt: skip
-    plot.text(x="middle", y="label", text="text", source=source, text_align="center", text_baseline="middle",
-              text_color="ink", text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    bars = figures.parted_bars(plot, y="label", height=_BAR, source=source, text="text", large=large, line_width=1)
     plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label · @told")]))
     plot.xaxis.axis_label = vocabulary.say("share_of_index", lang) + " (%)"
     figures.rows_axis(plot)
@@ -299,16 +239,7 @@ def gap_key(groups: Sequence[str]) -> str:
     >>> "rural" in gap_key(["urban", "rural"])
     True
     """
-    return _marks_key([(MARKERS[i], LINES[i], g) for i, g in enumerate(groups)])
-
-
-def _marks_key(marks: Sequence[tuple[str, str, str]]) -> str:
-    shown = (
-        f"<span><svg width='12' height='12' aria-hidden='true'>"
-        f"{_SHAPES[shape].format(f'fill={colour!r} stroke={theme.INK!r}')}</svg> {html.escape(said)}</span>"
-        for shape, colour, said in marks
-    )
-    return f"<div class='key'>{''.join(shown)}</div>"
+    return charts.drawn_key([(charts.mark(MARKERS[i], LINES[i], theme.INK), g) for i, g in enumerate(groups)])
 
 
 def gap_lines(
@@ -416,8 +347,8 @@ def cluster_key(found: Sequence[str], lang: Language | None = None) -> str:
     (True, '')
     """
     lang = lang or settings.language()
-    marks = [(*CLUSTERS[c], vocabulary.say(f"cluster_{c}", lang)) for c in CLUSTERS if c in found]
-    return _marks_key(marks) if marks else ""
+    return charts.drawn_key([(charts.mark(*CLUSTERS[c], theme.INK), vocabulary.say(f"cluster_{c}", lang))
+                             for c in CLUSTERS if c in found])  # fmt: skip
 
 
 def cluster_map(
@@ -521,9 +452,9 @@ def cluster_map(
         marks = ColumnDataSource({"x": [data["x"][i] for i in at], "y": [data["y"][i] for i in at],
                                   "name": [beside[i] for i in at]}, name=code)  # fmt: skip
         plot.scatter("x", "y", source=marks, marker=marker, size=_SIGN_PX, fill_color=colour, line_color=theme.INK)
-        plot.text("x", "y", "name", source=marks, visible=is_named, text_align="center", text_baseline="bottom",
-                  y_offset=-9, text_color=theme.INK, text_font=figures.fonts(), text_font_size=figures.px(large),
-                  background_fill_color=theme.PAPER, background_fill_alpha=0.7)  # fmt: skip
+        figures.write(plot, x="x", y="y", text="name", source=marks, visible=is_named, text_align="center",
+                      text_baseline="bottom", y_offset=-9, background_fill_color=theme.PAPER,
+                      background_fill_alpha=0.7, large=large)  # fmt: skip
     shown = numbers.reading(unit, lang).unit
     if legend:
         figures.colour_bar(plot, mapper, f"{title} ({shown})" if shown else title, large)
@@ -609,8 +540,8 @@ def counted(
     )  # fmt: skip
     source = ColumnDataSource(data, name="data")
     cells = plot.rect("level", "group", _CELL, _CELL, fill_color="colour", line_width=0, source=source)
-    plot.text("level", "group", "text", source=source, text_align="center", text_baseline="middle", text_color="ink",
-              text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    figures.write(plot, x="level", y="group", text="text", source=source, text_align="center", text_color="ink",
+                  large=large)  # fmt: skip
     plot.add_tools(HoverTool(renderers=[cells], tooltips=[("", "@group · @level: @text"), ("", "@tip")]))
     plot.grid.grid_line_color = None
     plot.axis.major_tick_line_color = None
@@ -619,6 +550,6 @@ def counted(
 
 
 __all__ = [
-    "CLUSTERS", "LINES", "MARKERS", "PARTS", "cluster_key", "cluster_map", "counted", "curve", "estimates", "folded",
-    "gap_key", "gap_lines", "parts", "parts_key", "unavailable",
+    "CLUSTERS", "LINES", "MARKERS", "PARTS", "cluster_key", "cluster_map", "counted", "curve", "estimates",
+    "gap_key", "gap_lines", "parts", "parts_key",
 ]  # fmt: skip

@@ -7,12 +7,13 @@ same wherever it stands.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from citylab import vocabulary
+from citylab import settings, vocabulary
 from citylab.errors import DataError, SchemaError
 from citylab.settings import Language
 from citylab.viz import numbers, theme
@@ -35,6 +36,8 @@ NARROW_PX, MARK_PX = 360, 36
 _DATE_TICKS = 4
 _LATIN = 0x2E7F  # letters above are as wide as high
 _LATIN_WIDTH = 0.52  # of the height
+_NAME_LETTERS = 26  # of a row's name in one line: more leaves a phone no room for the picture
+_REASON_LETTERS: dict[Language, int] = {"zh": 18, "en": 34}
 
 
 # frames
@@ -145,6 +148,17 @@ def axis_title(column: str, unit: str, lang: Language, title: str | None = None)
 def px(large: bool, more: int = 0) -> str:
     """Return the size of chart text as CSS."""
     return f"{(theme.LARGE_PX if large else theme.TEXT_PX) + more}px"
+
+
+def folded(name: str, letters: int = _NAME_LETTERS) -> str:
+    r"""Return the name of a row on several lines where one would leave a phone no room for the picture.
+
+    Examples
+    --------
+    >>> folded("older people who use smart devices")
+    'older people who use smart\ndevices'
+    """
+    return textwrap.fill(name, letters, break_long_words=False, break_on_hyphens=False)
 
 
 def fonts() -> Any:
@@ -272,6 +286,63 @@ def legend_above(plot: figure, large: bool, shown: bool = True, *, narrow: bool 
         plot.legend[0].ncols = max(1, min(len(texts), int(NARROW_PX / widest)))
 
 
+def write(plot: figure, *, large: bool, more: int = 0, **how: Any) -> Any:
+    """Write words into a picture in the house's type, level with their points; return what was drawn.
+
+    Parameters
+    ----------
+    plot
+        Figure to write into.
+    large, more
+        Larger type, and so many pixels above the usual.
+    **how
+        Arguments of the figure's own ``text``: ``x``, ``y``, ``text``, ``source``, offsets, or another look.
+    """
+    look = {"text_color": theme.INK, "text_baseline": "middle", "text_font": fonts(), "text_font_size": px(large, more)}
+    return plot.text(**(look | how))
+
+
+def parted_bars(plot: figure, *, y: str, height: float, source: ColumnDataSource, text: str, large: bool,
+                line_width: float = 0.5) -> Any:  # fmt: skip
+    """Draw horizontal bars in parts, each with its number in its middle; return the bars.
+
+    Parameters
+    ----------
+    plot
+        Figure with a vertical axis of names.
+    y, text
+        Columns of the bar and of what is written on a part.
+    height
+        Height of a bar in places of the axis.
+    source
+        Its columns ``left``, ``right``, ``middle``, ``colour`` and ``ink`` say where a part lies and how it looks.
+    large
+        Larger type.
+    line_width
+        Line between two parts [px].
+    """
+    bars = plot.hbar(y=y, left="left", right="right", height=height, fill_color="colour", line_color=theme.PAPER,
+                     line_width=line_width, source=source)  # fmt: skip
+    write(plot, x="middle", y=y, text=text, source=source, text_align="center", text_color="ink", large=large)
+    return bars
+
+
+def is_synthetic(frame: pl.DataFrame) -> bool:
+    """Return whether any row of a frame says that it was made by a generator.
+
+    Examples
+    --------
+    >>> is_synthetic(pl.DataFrame({"is_synthetic": [False, True]})), is_synthetic(pl.DataFrame({"co2_t": [1.0]}))
+    (True, False)
+    """
+    return "is_synthetic" in frame.columns and bool(frame["is_synthetic"].fill_null(False).any())
+
+
+def say_synthetic(plot: figure, lang: Language, large: bool, *, align: str = "left") -> None:
+    """Write *synthetic* above a picture, so that a saved image says it too."""
+    text_line(plot, vocabulary.say("synthetic", lang), "above", large, bold=True, align=align)
+
+
 def text_line(plot: figure, text: str, side: str, large: bool, *, bold: bool = False, align: str = "center") -> None:
     """Put a line of text above or below a picture; it is part of the picture that a reader saves."""
     from bokeh.models import Title
@@ -327,4 +398,38 @@ def square(*, alt: str, height: int, large: bool, save_as: str, tags: dict[str, 
     plot.x_range.renderers = plot.y_range.renderers = [frame]
     plot.axis.visible = False
     plot.grid.visible = False
+    return plot
+
+
+def unavailable(
+    said: str, *, alt: str = "", lang: Language | None = None, height: int = 260, large: bool = False,
+    save_as: str = "citylab_nothing",
+) -> Any:  # fmt: skip
+    """Return an empty figure that says why there is nothing to draw.
+
+    Parameters
+    ----------
+    said
+        The reason, in a sentence; broken into lines that a phone can show.
+    alt
+        Text for people who cannot see the picture; default: the reason.
+    lang
+        Language; default: the ``CITYLAB_LANG`` setting.
+    height, large, save_as
+        As in :func:`base`.
+
+    Examples
+    --------
+    >>> unavailable("One survey only: no trend.", lang="en").html_attributes["aria-label"]
+    'One survey only: no trend.'
+    """
+    from bokeh.models import Range1d
+
+    plot = base(alt=alt or said, height=height, large=large, save_as=save_as, x_range=Range1d(0, 1),
+                y_range=Range1d(0, 1))  # fmt: skip
+    plot.axis.visible = False
+    plot.grid.visible = False
+    lines = textwrap.wrap(said, _REASON_LETTERS[lang or settings.language()], break_on_hyphens=False)
+    write(plot, x=[0.5], y=[0.5], text=["\n".join(lines)], text_align="center", text_color=theme.MUTED, large=large,
+          more=1)  # fmt: skip
     return plot

@@ -16,7 +16,6 @@ from citylab.vocabulary import column, say
 if TYPE_CHECKING:
     from bokeh.plotting import figure
 
-MILLION = 1e6
 OBJECTIVES = {"efficiency": ("blue", "circle"), "need": ("vermilion", "square"), "maxmin": ("green", "triangle")}
 """Colour and marker of each objective, so that lines differ without colour too."""
 
@@ -65,18 +64,18 @@ def frontier_plot(
     lang = lang or settings.language()
     needed = ["objective", "budget", "reached_persons", "persons", "least_share", "gap", "is_synthetic"]
     rows = figures.rows_of(points, needed, "The frontier").sort("budget")
-    is_synthetic = bool(rows["is_synthetic"].fill_null(False).any())
+    is_synthetic = figures.is_synthetic(rows)
     if strange := sorted(set(rows["objective"]) - set(OBJECTIVES)):
         raise DataError(f"The frontier has objectives {strange}; expected {list(OBJECTIVES)}.")
     figures.need_one_group(rows, ["objective", "budget"], "The frontier")
     rows = rows.with_columns((100 * pl.col("reached_persons") / pl.col("persons")).alias("share"))
-    money = f"{say('million_of', lang)}{'' if lang == 'zh' else ' '}{currency}"
+    money = numbers.millions_of(currency, lang)
     drawn = [o for o in OBJECTIVES if o in set(rows["objective"])]
     names = {o: say(f"objective_{o}", lang) for o in drawn}
     last = {o: rows.filter(objective=o).row(-1, named=True) for o in drawn}
     least = say("least_reached_group", lang)
     spoken = "; ".join(
-        f"{names[o]}: {numbers.figures(r['budget'] / MILLION)} {money}, {numbers.figures(r['share'])}%"
+        f"{names[o]}: {numbers.figures(r['budget'] / numbers.MILLION)} {money}, {numbers.figures(r['share'])}%"
         f" ({least} {numbers.figures(100 * r['least_share'])}%)"
         for o, r in last.items()
     )
@@ -89,7 +88,7 @@ def frontier_plot(
     for o in drawn:
         colour, marker = OBJECTIVES[o]
         part = rows.filter(objective=o)
-        data = {"x": (part["budget"] / MILLION).to_list(), "share": part["share"].to_list(),
+        data = {"x": (part["budget"] / numbers.MILLION).to_list(), "share": part["share"].to_list(),
                 "n": part["reached_persons"].to_list(), "gap": (100 * part["gap"]).to_list(),
                 "least": (100 * part["least_share"]).to_list()}  # fmt: skip
         held = ColumnDataSource(data, name=f"data_{o}")
@@ -110,5 +109,5 @@ def frontier_plot(
     plot.y_range.start, plot.y_range.end = 0, 100
     figures.legend_above(plot, large, narrow=True)
     if is_synthetic:
-        figures.text_line(plot, say("synthetic", lang), "above", large, bold=True, align="right")
+        figures.say_synthetic(plot, lang, large, align="right")
     return plot

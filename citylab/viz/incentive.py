@@ -109,9 +109,8 @@ def budget_split(
         "y": bottom,
         "text": [f"{100 * e / w:.1f} %" if w else "" for e, w in zip(extra, whole, strict=True)],
     }
-    plot.text("x", "y", "text", source=ColumnDataSource(told, name="shares"), text_align="center", y_offset=-4,
-              text_baseline="bottom", text_font=figures.fonts(), text_font_size=figures.px(large),
-              text_color=PARTS["budget_extra"])  # fmt: skip
+    figures.write(plot, x="x", y="y", text="text", source=ColumnDataSource(told, name="shares"), text_align="center",
+                  y_offset=-4, text_baseline="bottom", text_color=PARTS["budget_extra"], large=large)  # fmt: skip
     plot.y_range.start, plot.y_range.end = 0, max([*bottom, 0.0]) * _HEAD_ROOM or 1.0
     plot.yaxis.axis_label = f"{vocabulary.say('incentive_budget', lang)} ({money})"
     plot.xgrid.grid_line_color = None

@@ -63,8 +63,7 @@ def say_series(name: str, lang: Language) -> str:
     >>> say_series("mean", "en"), say_series("mine", "zh")
     ('mean baseline', 'mine')
     """
-    word = f"baseline_{name}"
-    return vocabulary.say(word, lang) if word in vocabulary.WORDS else name
+    return vocabulary.say_code(name, lang, prefix="baseline_")
 
 
 def key(series: Sequence[str], lang: Language | None = None, *, lines: bool = False) -> str:
@@ -77,14 +76,6 @@ def key(series: Sequence[str], lang: Language | None = None, *, lines: bool = Fa
     """
     lang = lang or settings.language()
     return charts.key([("level" if lines else "area", _other(s)[0], say_series(s, lang)) for s in series])
-
-
-def _is_synthetic(frame: pl.DataFrame) -> bool:
-    return "is_synthetic" in frame.columns and bool(frame["is_synthetic"].fill_null(False).any())
-
-
-def _say_synthetic(plot: Any, lang: Language, large: bool) -> None:
-    figures.text_line(plot, vocabulary.say("synthetic", lang), "above", large, bold=True, align="left")
 
 
 def _series_of(frame: pl.DataFrame, series: str) -> list[str]:
@@ -162,7 +153,7 @@ def concentration_curve(
                 source=source,
                 line_color=colour,
                 line_width=3,
-                line_dash="dotted" if _is_synthetic(rows) else dash,
+                line_dash="dotted" if figures.is_synthetic(rows) else dash,
             )
         )
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[("", "@text"), ("", "@x{0}% → @y{0.0}%")], mode="vline"))
@@ -171,8 +162,8 @@ def concentration_curve(
     if index is not None:
         for text in index_words(index, series=series, is_lorenz=is_lorenz, lang=lang):
             figures.text_line(plot, text, "below", large, align="left")
-    if _is_synthetic(rows):
-        _say_synthetic(plot, lang, large)
+    if figures.is_synthetic(rows):
+        figures.say_synthetic(plot, lang, large)
     return plot
 
 
@@ -298,7 +289,7 @@ def group_bars(
     plot = figures.base(alt=alt, height=height, large=large, save_as=f"citylab_{value}", x_range=Range1d(0, 1),
                         y_range=FactorRange(*order))  # fmt: skip
     wide = _BAR / len(names)
-    synthetic = _is_synthetic(rows)
+    synthetic = figures.is_synthetic(rows)
     # An interval that leans on few can be many times its bar: it leaves the frame, and the others stay readable.
     sure = pl.when(pl.col("note").is_in(FEW).fill_null(False)).then(None).otherwise(pl.col(high))
     shown = [value, *([] if after is None else [after])]
@@ -326,8 +317,7 @@ def group_bars(
             y="at", right="value", height=wide * _GAP, fill_color="fill", line_width=0, source=source, **hatch
         )
         plot.segment("low", "at", "high", "at", source=source, line_color=theme.INK, line_width=1.5)
-        plot.text("edge", "at", "beside", source=source, x_offset=5, text_baseline="middle", text_color=theme.INK,
-                  text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+        figures.write(plot, x="edge", y="at", text="beside", source=source, x_offset=5, large=large)
         plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@text")]))
         if after is not None:
             late = ColumnDataSource({"at": at, "value": own[after].fill_null(math.nan).to_list()}, name=f"{name} after")
@@ -345,7 +335,7 @@ def group_bars(
     plot.xaxis.ticker.desired_num_ticks = 4
     figures.rows_axis(plot)
     if synthetic:
-        _say_synthetic(plot, lang, large)
+        figures.say_synthetic(plot, lang, large)
     return plot
 
 
@@ -475,8 +465,8 @@ def two_parts(
     plot.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@text")]))
     plot.xaxis.axis_label = vocabulary.say("participation_share", lang) + " (%)"
     plot.yaxis.axis_label = vocabulary.say("intensity_co2_kg", lang)
-    if _is_synthetic(rows):
-        _say_synthetic(plot, lang, large)
+    if figures.is_synthetic(rows):
+        figures.say_synthetic(plot, lang, large)
     return plot
 
 
@@ -525,8 +515,8 @@ def rejects(
     )
     texts = [numbers.count(int(v)) for v in figures.source(plot, "data").data["value"]]
     figures.source(plot, "data").data["text"] = texts
-    if _is_synthetic(rows):
-        _say_synthetic(plot, lang, large)
+    if figures.is_synthetic(rows):
+        figures.say_synthetic(plot, lang, large)
     return plot
 
 
@@ -632,19 +622,10 @@ def chain(
     nodes = plot.scatter(
         "x", "y", marker="shape", size=_MARK_PX + 2, fill_color="fill", line_color="fill", line_width=3, source=source
     )
-    plot.text(
-        "at",
-        "y",
-        "text",
-        source=source,
-        text_baseline="middle",
-        text_color="ink",
-        text_font=figures.fonts(),
-        text_font_size=figures.px(large),
-    )
+    figures.write(plot, x="at", y="y", text="text", source=source, text_color="ink", large=large)
     plot.add_tools(HoverTool(renderers=[nodes], tooltips=[("", "@text"), ("SHA-256", "@digest")]))
-    if _is_synthetic(rows):
-        _say_synthetic(plot, lang, large)
+    if figures.is_synthetic(rows):
+        figures.say_synthetic(plot, lang, large)
     return plot
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ _ROWS_WITH_LABELS = 14
 _CELL = 0.94
 _TICKS_OF_STRIP = 3  # the names of plans leave a phone little room
 _BAR = 0.74
-_NAME_CHARS = 20
+_NAME_LETTERS = 20
 _DIGIT_PX = 8
 _DAYS_TICKS = 4
 
@@ -255,11 +254,7 @@ def level_bars(
         alt=alt, height=height, large=large, save_as="citylab_levels", y_range=list(reversed(order)), tags=spec
     )
     source = ColumnDataSource(_levels_data(frame, spec), name="data")
-    bars = plot.hbar(y="category", left="left", right="right", height=_BAR, fill_color="colour", line_color=theme.PAPER,
-                     line_width=0.5, source=source)  # fmt: skip
-    plot.text(x="middle", y="category", text="text", source=source, text_align="center", text_baseline="middle",
-              text_color="ink", text_font=figures.fonts(),
-              text_font_size=figures.px(large))  # fmt: skip
+    bars = figures.parted_bars(plot, y="category", height=_BAR, source=source, text="text", large=large)
     plot.xaxis.axis_label = axis
     figures.rows_axis(plot)
     plot.x_range.start = 0
@@ -364,7 +359,7 @@ def alert_strip(
 
     lang = lang or settings.language()
     spec = {"chart": "alerts", "category": category, "level": level, "date": date, "value": value, "lang": lang,
-            "order": [_folded(name) for name in order]}  # fmt: skip
+            "order": [figures.folded(name, _NAME_LETTERS) for name in order]}  # fmt: skip
     plot = figures.base(
         alt=alt,
         height=height,
@@ -387,16 +382,11 @@ def alert_strip(
     return plot
 
 
-def _folded(name: str) -> str:
-    """Return a name on several lines where it would leave a phone no room for the picture."""
-    return textwrap.fill(name, _NAME_CHARS, break_long_words=False, break_on_hyphens=False)
-
-
 def _put_alerts(plot: figure, frame: pl.DataFrame, start: dt.date, end: dt.date) -> None:
     spec = plot.tags[0]
     category, level, date, value = (spec[k] for k in ("category", "level", "date", "value"))
     figures.need(frame, (category, level, date, value), "The strip of alerts")
-    names = {name: _folded(name) for name in frame[category].unique()}
+    names = {name: figures.folded(name, _NAME_LETTERS) for name in frame[category].unique()}
     unknown = sorted(name for name, folded in names.items() if folded not in spec["order"])
     if unknown:
         raise SchemaError(f"The strip of alerts has no place for {unknown}; order is {spec['order']}.")

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from citylab import settings, vocabulary
-from citylab.errors import SchemaError
 from citylab.settings import Language
-from citylab.viz import numbers, theme
+from citylab.viz import figures, numbers, theme
 
 if TYPE_CHECKING:
     import pydeck as pdk
@@ -46,7 +45,7 @@ def features(boundaries: pl.DataFrame) -> list[Feature]:
     """
     import shapely
 
-    _need(boundaries, _DISTRICT_COLUMNS, "The map's boundaries")
+    figures.need(boundaries, _DISTRICT_COLUMNS, "The map's boundaries")
     found = []
     for row in boundaries.iter_rows(named=True):
         shape = shapely.from_wkb(row["geometry_wkb"])
@@ -67,12 +66,6 @@ def features(boundaries: pl.DataFrame) -> list[Feature]:
             }
         )
     return found
-
-
-def _need(frame: pl.DataFrame, columns: Sequence[str], what: str) -> None:
-    lost = [c for c in columns if c not in frame.columns]
-    if lost:
-        raise SchemaError(f"{what} need columns {lost}; the frame has {frame.columns}.")
 
 
 def district_at(shapes: Sequence[Feature], longitude_deg: float, latitude_deg: float) -> str | None:
@@ -153,7 +146,7 @@ def district_map(
 
     lang = lang or settings.language()
     unit = vocabulary.column(value).unit if unit is None else unit
-    _need(frame, ["adcode", value, *([n] if n else [])], "The map's values")
+    figures.need(frame, ["adcode", value, *([n] if n else [])], "The map's values")
     shapes = features(boundaries) if isinstance(boundaries, pl.DataFrame) else boundaries
     values = {r["adcode"]: r for r in frame.iter_rows(named=True) if r[value] is not None}
     low, high = limits(frame, value)
@@ -254,7 +247,7 @@ def _district_names(shapes: Sequence[Feature], lang: Language) -> list[dict[str,
 def _dots(stations: pl.DataFrame, value: str, n: str | None, lang: Language, tip: Any) -> pdk.Layer:
     import pydeck as pdk
 
-    _need(stations, [*_STATION_COLUMNS, value, *([n] if n else [])], "The map's stations")
+    figures.need(stations, [*_STATION_COLUMNS, value, *([n] if n else [])], "The map's stations")
     rows = []
     for row in stations.iter_rows(named=True):
         disputed = bool(row["is_position_disputed"])
@@ -336,7 +329,7 @@ def station_map(
     import pydeck as pdk
 
     lang = lang or settings.language()
-    _need(stations, ["station_id", "longitude_deg", "latitude_deg", colour, text, tip], "The map's stations")
+    figures.need(stations, ["station_id", "longitude_deg", "latitude_deg", colour, text, tip], "The map's stations")
     shapes = features(boundaries) if isinstance(boundaries, pl.DataFrame) else boundaries
     rows = []
     for row in stations.iter_rows(named=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from citylab import settings
+from citylab import settings, vocabulary
 from citylab.settings import Language
 
 FIGURES = 3
 MISSING = "–"
+MILLION = 1e6
 _MINUS = "−"
 
 
@@ -100,6 +101,18 @@ def span(low: float | None, high: float | None, unit: str, lang: Language | None
     lang = lang or settings.language()
     between = " 至 " if lang == "zh" else " to "
     return between.join(quantity(v, unit, lang, sign=sign)[0] for v in (low, high))
+
+
+def millions_of(currency: str, lang: Language | None = None) -> str:
+    """Return the unit of money in millions (:data:`MILLION`).
+
+    Examples
+    --------
+    >>> millions_of("CNY", "en"), millions_of("CNY", "zh")
+    ('million CNY', '百万CNY')
+    """
+    lang = lang or settings.language()
+    return f"{vocabulary.say('million_of', lang)}{'' if lang == 'zh' else ' '}{currency}"
 
 
 def count(value: int) -> str:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from citylab import periods, settings, vocabulary
+from citylab import periods, settings
 from citylab.errors import DataError, RangeError, SchemaError
 from citylab.settings import Language
 from citylab.viz import charts, figures, numbers, theme
+from citylab.vocabulary import say, say_code
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -51,15 +52,6 @@ _LINE_LETTERS = 46
 _ROWS_UPRIGHT = 3  # as many rows as a name written upwards is long
 _ROOM = 1.5
 _HALF_DAY = figures.MS_PER_DAY / 2
-
-
-def _say(word: str, lang: Language) -> str:
-    return vocabulary.say(word, lang)
-
-
-def _word(code: str, lang: Language, prefix: str = "") -> str:
-    """Return a code in people's words; one that the vocabulary does not know stays as it is."""
-    return _say(prefix + code, lang) if prefix + code in vocabulary.WORDS else code
 
 
 def _colour(sector: str, place: int) -> str:
@@ -146,19 +138,19 @@ def pulse_chart(
     shown = numbers.reading("t", lang).unit
     notes = _notes(rows, lang)
     plot = figures.base(
-        alt=alt or "; ".join([f"{_say('pulse', lang)} ({shown})", *_told(rows, spec), *notes]), height=height,
+        alt=alt or "; ".join([f"{say('pulse', lang)} ({shown})", *_told(rows, spec), *notes]), height=height,
         large=large, save_as="citylab_pulse", tags=spec, x_axis_type="datetime",
     )  # fmt: skip
     sources = {name: ColumnDataSource(columns, name=name) for name, columns in _pulse_data(rows, spec).items()}
     if holidays:
-        named = {"legend_label": _say("public_holiday", lang)} if len(sources["holidays"].data["x0"]) else {}
+        named = {"legend_label": say("public_holiday", lang)} if len(sources["holidays"].data["x0"]) else {}
         plot.vstrip("x0", "x1", source=sources["holidays"], fill_color=theme.GRID, fill_alpha=_HOLIDAY_ALPHA,
                     line_width=0, level="underlay", **named)  # fmt: skip
     drawn = []
     for place, sector in enumerate(spec["sectors"]):
         colour = _colour(sector, place)
         plot.patch("x", "y", source=sources[f"band_{sector}"], color=colour, alpha=_BAND_ALPHA, line_width=0)
-        label = {"legend_label": _word(sector, lang)}
+        label = {"legend_label": say_code(sector, lang)}
         drawn.append(plot.line("x", "y", source=sources[f"seen_{sector}"], color=colour, line_width=1.5, **label))
         drawn.append(plot.line("x", "y", source=sources[f"made_{sector}"], color=colour, line_width=1.5,
                                line_dash="dashed"))  # fmt: skip
@@ -166,7 +158,7 @@ def pulse_chart(
         plot.scatter("x", "y", source=sources[f"lone_{sector}"], color=colour, size=4)
     nothing = [math.nan]
     if rows["is_modelled"].any():
-        plot.line(nothing, nothing, color=theme.INK, line_dash="dashed", legend_label=_say("pulse_estimate", lang))
+        plot.line(nothing, nothing, color=theme.INK, line_dash="dashed", legend_label=say("pulse_estimate", lang))
     if band := _band_name(rows, lang):
         plot.patch(nothing, nothing, color=theme.INK, alpha=_BAND_ALPHA, legend_label=band)
     tips = [("", "@x{%F} · @sector"), ("", f"@y{{0,0.00}} {shown}"), ("", "@text")]
@@ -224,7 +216,7 @@ def update(plot: figure, frame: pl.DataFrame | pl.LazyFrame) -> None:
         figures.source(plot, name).data = columns
     lang = spec["lang"]
     shown = numbers.reading("t", lang).unit
-    figures.say_aloud(plot, "; ".join([f"{_say('pulse', lang)} ({shown})", *_told(rows, spec), *_notes(rows, lang)]))
+    figures.say_aloud(plot, "; ".join([f"{say('pulse', lang)} ({shown})", *_told(rows, spec), *_notes(rows, lang)]))
 
 
 def _pulse_rows(frame: pl.DataFrame | pl.LazyFrame, spec: Mapping[str, Any]) -> pl.DataFrame:
@@ -241,19 +233,19 @@ def _notes(rows: pl.DataFrame, lang: Language) -> list[str]:
     if "shape_source" not in rows.columns:
         return []
     whose = ", ".join(rows["shape_source"].unique().sort().to_list())
-    return [_say("pulse_not_observed", lang), f"{_say('pulse_shape_of', lang)}: {whose}"]
+    return [say("pulse_not_observed", lang), f"{say('pulse_shape_of', lang)}: {whose}"]
 
 
 def _band_name(rows: pl.DataFrame, lang: Language) -> str | None:
     if "level" in rows.columns and (level := rows["level"].max()) is not None:
         return _level(level, lang)
     if "interval" in rows.columns and (rows["interval"] == "range_of_shapes").any():
-        return _say("range_of_shapes", lang)
+        return say("range_of_shapes", lang)
     return None
 
 
 def _level(level: Any, lang: Language) -> str:
-    return f"{100 * level:g}% {_say('interval_of_level', lang)}"
+    return f"{100 * level:g}% {say('interval_of_level', lang)}"
 
 
 def _told(rows: pl.DataFrame, spec: Mapping[str, Any]) -> list[str]:
@@ -268,8 +260,8 @@ def _told(rows: pl.DataFrame, spec: Mapping[str, Any]) -> list[str]:
         text = numbers.quantity(last[value], "t", lang)[0]
         if last[f"{value}_low"] is not None:
             text += f" [{numbers.span(last[f'{value}_low'], last[f'{value}_high'], 't', lang)}]"
-        made = f", {_say('pulse_estimate', lang)}" if last["is_modelled"] else ""
-        told.append(f"{_word(sector, lang)} {last[spec['date']]}: {text}{made}")
+        made = f", {say('pulse_estimate', lang)}" if last["is_modelled"] else ""
+        told.append(f"{say_code(sector, lang)} {last[spec['date']]}: {text}{made}")
     return told
 
 
@@ -292,7 +284,7 @@ def _pulse_data(rows: pl.DataFrame, spec: Mapping[str, Any]) -> dict[str, dict[s
         # The dashed line begins where the solid one ends.
         joined = np.where(made | np.append(made[1:], False), y, math.nan) if len(y) else y
         about = {
-            "x": x, "sector": [_word(sector, lang)] * len(x),
+            "x": x, "sector": [say_code(sector, lang)] * len(x),
             "text": [_hover(own, i, value, lang) for i in range(own.height)],
         }  # fmt: skip
         parts[f"seen_{sector}"] = about | {"y": seen}
@@ -307,10 +299,10 @@ def _pulse_data(rows: pl.DataFrame, spec: Mapping[str, Any]) -> dict[str, dict[s
 def _hover(rows: pl.DataFrame, i: int, value: str, lang: Language) -> str:
     row = rows.row(i, named=True)
     if row[value] is None:
-        return _say("missing_day", lang)
+        return say("missing_day", lang)
     if not row["is_modelled"]:
-        return _say("observed", lang)
-    return f"{_say('pulse_estimate', lang)}: {numbers.span(row[f'{value}_low'], row[f'{value}_high'], 't', lang)}"
+        return say("observed", lang)
+    return f"{say('pulse_estimate', lang)}: {numbers.span(row[f'{value}_low'], row[f'{value}_high'], 't', lang)}"
 
 
 def _holidays(first: dt.date, last: dt.date) -> dict[str, Any]:
@@ -374,27 +366,29 @@ def backtest_chart(
     figures.need_one_group(rows, [by, "lead_days", "method"], what)
     untold: list[str] = []
     if "remark" in rows.columns:
-        untold = [_word(s, lang) for s in rows.filter(pl.col("remark").is_not_null())[by].unique(maintain_order=True)]
+        untold = [
+            say_code(s, lang) for s in rows.filter(pl.col("remark").is_not_null())[by].unique(maintain_order=True)
+        ]
         rows = rows.filter(pl.col("remark").is_null())
         if rows.is_empty():
-            raise DataError(f"{what} has nothing to draw: {', '.join(untold)}: {_say('pulse_constant_share', lang)}.")
+            raise DataError(f"{what} has nothing to draw: {', '.join(untold)}: {say('pulse_constant_share', lang)}.")
     has_leads = rows["lead_days"].n_unique() > 1 or not rows["method"].is_in(["share"]).any()
     sectors = _ordered(rows[by].unique().to_list())
     leads = rows["lead_days"].unique().sort().to_list()
 
     def factor(sector: str, lead: int) -> Any:
-        return (_word(sector, lang), f"{lead} {_say('days_ahead', lang)}") if has_leads else _word(sector, lang)
+        return (say_code(sector, lang), f"{lead} {say('days_ahead', lang)}") if has_leads else say_code(sector, lang)
 
     places = [factor(s, h) for s in sectors for h in leads if rows.filter(**{by: s, "lead_days": h}).height][::-1]
     methods = rows["method"].unique(maintain_order=True).to_list()
     best = rows.sort("wape").unique([by, "lead_days"], keep="first", maintain_order=True)
     told = [
-        f"{' '.join(np.atleast_1d(factor(r[by], r['lead_days'])))}: {_word(r['method'], lang, 'pulse_')} "
+        f"{' '.join(np.atleast_1d(factor(r[by], r['lead_days'])))}: {say_code(r['method'], lang, 'pulse_')} "
         f"{numbers.percent(r['wape'])}"
         for r in best.sort(by, "lead_days").iter_rows(named=True)
     ]
     plot = figures.base(
-        alt=alt or f"{_say('pulse_backtest', lang)}; " + "; ".join(told), large=large, save_as="citylab_pulse_backtest",
+        alt=alt or f"{say('pulse_backtest', lang)}; " + "; ".join(told), large=large, save_as="citylab_pulse_backtest",
         height=height or _tall(_ROW_PX * len(places), len(methods) + len(untold) * 2 + 1),
         tags={"chart": "pulse_backtest", "lang": lang},
         y_range=FactorRange(*places, group_padding=_GROUP_PAD),
@@ -406,7 +400,7 @@ def backtest_chart(
             {
                 "place": [factor(r[by], r["lead_days"]) for r in own.iter_rows(named=True)],
                 "wape": own["wape"].to_numpy() * 100,
-                "name": [_word(method, lang, "pulse_")] * own.height,
+                "name": [say_code(method, lang, "pulse_")] * own.height,
                 "text": [_covered(r, lang) for r in own.iter_rows(named=True)],
             },
             name=method,
@@ -420,7 +414,7 @@ def backtest_chart(
                 marker=MARKERS[k % len(MARKERS)],
                 color=METHOD_COLOURS.get(method, theme.MUTED),
                 fill_alpha=1.0 if k == 0 else 0.35,
-                legend_label=_word(method, lang, "pulse_"),
+                legend_label=say_code(method, lang, "pulse_"),
             )
         )
     most = float(rows["wape"].max()) * 100  # type: ignore[arg-type]
@@ -431,13 +425,12 @@ def backtest_chart(
          "x": [most * _ROOM] * covered.height, "text": [_covered(r, lang) for r in covered.iter_rows(named=True)]},
         name="covered",
     )  # fmt: skip
-    plot.text("x", "place", "text", source=texts, text_align="right", text_baseline="middle", text_color=theme.INK,
-              text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    figures.write(plot, x="x", y="place", text="text", source=texts, text_align="right", large=large)
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[("", "@name"), ("", "@wape{0.0} %"), ("", "@text")]))
-    plot.xaxis.axis_label = f"{_say('wape', lang)}, %"
+    plot.xaxis.axis_label = f"{say('wape', lang)}, %"
     _named_rows(plot, large)
-    lines = [f"{sector}: {_say('pulse_constant_share', lang)}" for sector in untold]
-    _lines_below(plot, ([f"% / %: {_say('covered', lang)}"] if covered.height else []) + lines, large)
+    lines = [f"{sector}: {say('pulse_constant_share', lang)}" for sector in untold]
+    _lines_below(plot, ([f"% / %: {say('covered', lang)}"] if covered.height else []) + lines, large)
     figures.legend_above(plot, large, legend, narrow=True)
     return plot
 
@@ -528,17 +521,17 @@ def anomaly_chart(
     order = rows["period"].unique(maintain_order=True).to_list()
 
     def factor(sector: str, period: str) -> tuple[str, str]:
-        return (_word(sector, lang), called.get(period, period))
+        return (say_code(sector, lang), called.get(period, period))
 
     places = [factor(s, p) for s in sectors for p in order if rows.filter(**{by: s, "period": p}).height][::-1]
     methods = rows["method"].unique(maintain_order=True).to_list()
     told = [
-        f"{' '.join(factor(r[by], r['period']))}, {_word(r['method'], lang, 'pulse_expected_')}: "
+        f"{' '.join(factor(r[by], r['period']))}, {say_code(r['method'], lang, 'pulse_expected_')}: "
         f"{numbers.percent(r[share], sign=True)}"
         for r in rows.iter_rows(named=True)
     ]
     plot = figures.base(
-        alt=alt or f"{_say('difference_share', lang)}; " + "; ".join(told), large=large,
+        alt=alt or f"{say('difference_share', lang)}; " + "; ".join(told), large=large,
         save_as="citylab_pulse_anomaly", height=height or _tall(2 * _ROW_PX * len(places), 3 * len(methods)),
         tags={"chart": "pulse_anomaly", "lang": lang}, y_range=FactorRange(*places, group_padding=_GROUP_PAD),
     )  # fmt: skip
@@ -550,7 +543,7 @@ def anomaly_chart(
             {
                 "place": [factor(r[by], r["period"]) for r in own.iter_rows(named=True)],
                 "x": _percent(own[share]), "low": _percent(own[f"{share}_low"]), "high": _percent(own[f"{share}_high"]),
-                "name": [_word(method, lang, "pulse_expected_")] * own.height,
+                "name": [say_code(method, lang, "pulse_expected_")] * own.height,
                 "spread": [_spread_name(r, lang) for r in own.iter_rows(named=True)],
             },
             name=method,
@@ -559,10 +552,10 @@ def anomaly_chart(
         y = dodge("place", _DODGE * ((len(methods) - 1) / 2 - k), range=plot.y_range)
         plot.segment("low", y, "high", y, source=source, color=colour, line_width=3, line_alpha=0.5)
         drawn.append(plot.scatter("x", y, source=source, size=_MARK_PX, marker=MARKERS[k % len(MARKERS)], color=colour,
-                                  legend_label=_word(method, lang, "pulse_expected_")))  # fmt: skip
+                                  legend_label=say_code(method, lang, "pulse_expected_")))  # fmt: skip
     tips = [("", "@name"), ("", "@x{+0.0} %"), ("@spread", "@low{+0.0} … @high{+0.0} %")]
     plot.add_tools(HoverTool(renderers=drawn, tooltips=tips))
-    plot.xaxis.axis_label = f"{_say('difference_share', lang)}, %"
+    plot.xaxis.axis_label = f"{say('difference_share', lang)}, %"
     _named_rows(plot, large)
     spreads = dict.fromkeys(_spread_name(r, lang) for r in rows.iter_rows(named=True))
     _lines_below(plot, [said for said in spreads if said], large)
@@ -576,8 +569,8 @@ def _percent(values: pl.Series) -> Any:
 
 def _spread_name(row: Mapping[str, Any], lang: Language) -> str:
     """Say what the bar of a measure is: the level of a model's interval, or the spread of quiet days."""
-    measure = _word(row["method"], lang, "pulse_expected_")
+    measure = say_code(row["method"], lang, "pulse_expected_")
     if row["interval"] == "placebo_range":
-        return f"{measure}: {_say('spread_of_quiet_days', lang)}"
+        return f"{measure}: {say('spread_of_quiet_days', lang)}"
     level = row.get("level")
     return f"{measure}: {_level(level, lang)}" if level is not None else ""

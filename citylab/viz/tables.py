@@ -33,11 +33,6 @@ _DECIMALS = 3
 _ROW_PX = 30
 
 
-def _word(prefix: str, code: str, lang: Language) -> str:
-    word = prefix + code
-    return vocabulary.say(word, lang) if word in vocabulary.WORDS else code
-
-
 def _pollutants(codes: str, lang: Language) -> str:
     named = (_pollutant_names().get(c, (c, c))[0 if lang == "zh" else 1] for c in codes.split("+"))
     return ("、" if lang == "zh" else ", ").join(named)
@@ -63,11 +58,11 @@ def _edition(code: str, lang: Language) -> str:
 
 
 CODED: dict[str, Callable[[str, Language], str]] = {
-    "sector": partial(_word, ""),
-    "alert_level": partial(_word, "alert_"),
-    "aqi_reason": partial(_word, "reason_"),
-    "reason": partial(_word, "reason_"),
-    "o3_mda8_reason": partial(_word, "reason_"),
+    "sector": vocabulary.say_code,
+    "alert_level": partial(vocabulary.say_code, prefix="alert_"),
+    "aqi_reason": partial(vocabulary.say_code, prefix="reason_"),
+    "reason": partial(vocabulary.say_code, prefix="reason_"),
+    "o3_mda8_reason": partial(vocabulary.say_code, prefix="reason_"),
     "aqi_primary": _pollutants,
     "aqi_missing": _pollutants,
     "pollutant": _pollutants,
@@ -79,7 +74,11 @@ CODED: dict[str, Callable[[str, Language], str]] = {
 
 
 def heads(frame: pl.DataFrame, lang: Language | None = None) -> dict[str, str]:
-    """Return a table head for each column, with its unit, from the vocabulary; unknown columns keep their name.
+    """Return a table head for each column, with its unit, from the vocabulary; other columns keep their name.
+
+    A name is a column of the vocabulary (``COLUMNS``), the lowest or highest of one (``_min``, ``_max``), or one of the
+    words declared as heads (``HEADS``), in this order. Names of one's own that should stay as they are, such as a
+    translated one, must be none of these: "Low prices", not "low".
 
     Examples
     --------
@@ -97,7 +96,7 @@ def _head(name: str, lang: Language) -> str:
         stem = name.removesuffix(end)
         if stem != name and stem in vocabulary.COLUMNS:
             return f"{vocabulary.column(stem).axis_title(lang)}, {vocabulary.say('range' + end, lang)}"
-    return vocabulary.say(name, lang) if name in vocabulary.WORDS else name
+    return vocabulary.say(name, lang) if name in vocabulary.HEADS else name
 
 
 def to_bytes(frame: pl.DataFrame, kind: Literal["csv", "parquet"]) -> io.BytesIO:
@@ -137,10 +136,13 @@ def table(frame: pl.DataFrame, *, lang: Language | None = None, height: int = 26
 
     lang = lang or settings.language()
     shown = pretty(frame, lang)
+    rows = shown.to_pandas()
+    # Panel hides the column named as the numbers of the rows are.
+    rows.index.name = "_".join(["row", *shown.columns])
     # Pandas makes decimals of whole numbers where one is missing.
     whole = NumberFormatter(format="0", nan_format=MISSING)
     return pn.widgets.Tabulator(
-        shown.to_pandas(),
+        rows,
         titles=heads(shown, lang),
         formatters={c: whole for c, kind in shown.schema.items() if kind.is_integer()},
         show_index=False,

@@ -164,17 +164,3 @@ def test_a_group_of_which_nothing_is_published_says_so_in_its_cell(lang, word):
     held = data(drawn.counted(rows, group="g", level="level", alt="Cells", lang=lang))
     assert held["text"] == [word, "43.2 %", word, "0 %"]  # nought is a figure
     assert held["colour"][0] == held["colour"][2] != held["colour"][3]
-
-
-@pytest.mark.parametrize("lang", ["zh", "en"])
-def test_a_picture_that_cannot_be_says_why_aloud_in_lines_that_a_phone_can_show(lang):
-    said = (
-        "只有一期调查，无从判断变化，也不能说差距在扩大还是缩小。"
-        if lang == "zh"
-        else "One survey only, so that nothing can be said of change."
-    )
-    plot = drawn.unavailable(said, lang=lang)
-    assert plot.html_attributes["aria-label"] == said
-    (text,) = (r.data_source.data["text"][0] for r in plot.renderers)
-    assert "\n" in text
-    assert text.replace("\n", "").replace(" ", "") == said.replace(" ", "")

@@ -5,6 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from citylab import vocabulary
 from citylab.errors import UnknownNameError
 from citylab.viz import tables
 
@@ -64,3 +65,22 @@ def test_of_a_name_in_two_languages_the_page_shows_its_own_and_a_lone_one_stays(
     both = pl.DataFrame({"station_name_zh": ["东四"], "station_name_en": ["Dongsi"], "district_name_en": ["Dongcheng"]})
     assert tables.pretty(both, "zh").columns == ["station_name_zh", "district_name_en"]
     assert tables.pretty(both, "en").columns == ["station_name_en", "district_name_en"]
+
+
+def test_a_word_of_the_page_that_is_no_head_of_a_table_leaves_a_name_as_it_is():
+    own = pl.DataFrame(schema=dict.fromkeys(("share", "station", "reset", "power"), pl.Int64))
+    assert tables.heads(own, "zh") == {c: c for c in own.columns}
+    assert {"share", "station", "reset", "power"} <= set(vocabulary.WORDS)
+
+
+def test_columns_that_no_data_set_declares_have_the_heads_that_the_vocabulary_declares():
+    found = tables.heads(pl.DataFrame(schema={"low": pl.Float64, "person_count": pl.Int64}), "en")
+    assert found == {"low": "Lower end of the interval", "person_count": "People"}
+
+
+@pytest.mark.parametrize("names", [("index",), ("index", "value"), ("row", "index", "row_index"), ("level_0", "index")])
+def test_no_column_is_hidden_whatever_its_name(names: tuple[str, ...]):
+    model = tables.table(pl.DataFrame({c: [1.0] for c in names}), lang="en").get_root()
+    assert [c.field for c in model.columns] == list(names)
+    assert not set(names) & set(model.hidden_columns)
+    assert set(names) < set(model.source.data)
