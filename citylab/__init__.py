@@ -68,8 +68,20 @@ _LAZY = {
         room: f"citylab.{room}"
         for room in (
             *("air", "app", "carbon", "catalog", "equity", "errors", "files", "frames", "ledger", "periods", "places"),
-            *("policy", "population", "scale", "settings", "sheets", "sources", "stats", "studies", "tables", "units", "viz"),
-            "vocabulary",
+            *(
+                "policy",
+                "population",
+                "scale",
+                "settings",
+                "sheets",
+                "sources",
+                "stats",
+                "studies",
+                "tables",
+                "units",
+                "viz",
+            ),
+            *("units", "viz", "vocabulary"),
         )
     },
 }

@@ -103,9 +103,7 @@ def raw(path: str | Path, name: str, *, sheet: str | None = None) -> pl.DataFram
     file = Path(path)
     kept = lines(file, sheet=sheet)
     if not kept:
-        raise SchemaError(
-            f"{file.name} has no line of headings. Begin from citylab.sheets.write({name!r}, ...)."
-        )
+        raise SchemaError(f"{file.name} has no line of headings. Begin from citylab.sheets.write({name!r}, ...).")
     heads = [c.strip() if c else "" for c in kept[0][1]]
     # A sheet may be wider than its table: columns without heading and content are none.
     used = [j for j, head in enumerate(heads) if head or any(cells[j] for _, cells in kept[1:] if j < len(cells))]
