@@ -50,7 +50,7 @@ DRAWS = ("64", "200", "1000")
 SIDES = ("a", "b")
 OUTCOMES = ("household_cny_person", "online_share", "covered_share", "service_share")
 QUANTITIES = (*(q for q, _ in drawn.OUTPUTS), *(f"co2_t:{s}" for s in SECTORS))
-COMPARED = tuple(o for o in drawn.OUTPUTS if o[0] not in ("firm_cny", "resource_cny", "covered_persons"))
+COMPARED = tuple(o for o in drawn.OUTPUTS if o[0] not in ("firm_cny", "comfort_cny", "covered_persons"))
 """Outputs that are shown of two scenarios: a phone would have to scroll through all."""
 BEGIN_A, BEGIN_B = "plan_in_phases", "connect_everyone"
 LATER = dt.date(2031, 1, 1)
@@ -289,8 +289,9 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
         return Number(f"{whose}{pick(label, lang)}", value, shown, pick(("；", "; "), lang).join(p for p in parts if p))
 
     costs = {c["cost_kind"]: c for c in r.per_tonne.iter_rows(named=True)}
-    label = f"{whose}{pick(('每吨减排的资源成本', 'Resources used up per tonne saved'), lang)}"
-    cost = costs["resource"]
+    named = ("每吨减排的社会成本（含放弃的舒适）", "Cost to society per tonne, comfort given up included")
+    label = f"{whose}{pick(named, lang)}"
+    cost = costs["society"]
     if cost["cny_t"] is None:
         why = vocabulary.say(f"policy_{cost['why_not_told']}", lang)
         tonne = no_number(label, lang, f"{why}{pick(('；', '; '), lang)}{synthetic}")
@@ -310,12 +311,15 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
     people = {o["outcome"]: o for o in r.by_group("all").iter_rows(named=True)}
     money = people["household_cny_person"]
     gains, loses = (numbers.percent(people[f"{s}_share"]["difference"]) for s in ("gaining", "losing"))
+    welfare = {o["outcome"]: o for o in r.result.by_group("all", measure="welfare").iter_rows(named=True)}
+    better, worse = (numbers.percent(welfare[f"{s}_share"]["difference"]) for s in ("gaining", "losing"))
     home = Number(
         f"{whose}{pick(('家庭收支，人均每年', 'Household money, a person and year'), lang)}",
         numbers.figures(money["difference"], sign=True), pick(("元", "CNY"), lang),
         pick(("；", "; "), lang).join([
             numbers.span(money["lower"], money["upper"], "CNY/person/year", lang, sign=True),
-            pick((f"{gains} 受益，{loses} 受损", f"{gains} gain, {loses} lose"), lang), synthetic,
+            pick((f"按收支 {gains} 受益、{loses} 受损；计入舒适 {better} 受益、{worse} 受损",
+                  f"by the purse {gains} gain, {loses} lose; with comfort {better} and {worse}"), lang), synthetic,
         ]),
     )  # fmt: skip
     return [
