@@ -178,11 +178,12 @@ class Workbench:
         return line.removeprefix(label).strip()
 
 
-@pytest.fixture
-def workbench(tmp_path: Path) -> Iterator[Workbench]:
+@pytest.fixture(scope="module")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     """The running workbench; ``window.jupyterapp`` lets a browser test drive JupyterLab."""
-    (tmp_path / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
-    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    folder = tmp_path_factory.mktemp("jupyter")
+    (folder / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder)}
     process = subprocess.Popen(
         [sys.executable, "-m", "citylab.lab", "--no-browser"],
         cwd=ROOT,

@@ -36,6 +36,17 @@ def listens(url: str) -> bool:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to read the command lines")
+def test_the_token_stands_in_no_command_line(workbench: Any) -> None:
+    token = parse_qs(urlsplit(workbench.lab).query)["token"][0].encode()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert token not in entry.read_bytes()
+        except OSError:
+            continue  # that process has ended
+    assert workbench.process.poll() is None, "it ran while the command lines were read"
+
+
 def test_both_servers_answer_with_the_token_only_and_end_on_sigterm(workbench: Any) -> None:
     assert get(workbench.lab) == 200
     assert get(workbench.dashboards) in {200, 302}
@@ -46,20 +57,10 @@ def test_both_servers_answer_with_the_token_only_and_end_on_sigterm(workbench: A
     assert get(api) == 403
     assert get(f"{api}?token={token[:-1]}") == 403
 
-    workbench.process.send_signal(signal.SIGTERM)
+    workbench.process.send_signal(signal.SIGTERM)  # the last test of this workbench
     assert workbench.process.wait(60) == 128 + signal.SIGTERM
     assert not listens(workbench.lab)
     assert not listens(workbench.dashboards)
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to read the command lines")
-def test_the_token_stands_in_no_command_line(workbench: Any) -> None:
-    token = parse_qs(urlsplit(workbench.lab).query)["token"][0].encode()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            assert token not in entry.read_bytes()
-        except OSError:
-            continue  # that process has ended
 
 
 def test_a_taken_port_is_an_error_that_says_so() -> None:

@@ -447,10 +447,10 @@ def test_import_rules_hold_the_house(tmp_path: Path, modules: dict[str, str], br
 # ---- the test harness itself ---------------------------------------------------------------------------------
 
 
-def run_tests(folder: Path, text: str) -> str:
+def run_tests(folder: Path, text: str, *options: str) -> str:
     shutil.copy(ROOT / "conftest.py", folder)
     (folder / "test_it.py").write_text(text)
-    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py", cwd=folder)
+    done = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_it.py", cwd=folder)
     return done.stdout + done.stderr
 
 
@@ -486,3 +486,13 @@ def test_tests_never_see_the_users_cache_or_language(tmp_path: Path) -> None:
         "    assert not {'CITYLAB_LANG', 'CITYLAB_OFFLINE'} & os.environ.keys()\n"
     )
     assert "1 passed" in run_tests(tmp_path, text)
+
+
+def test_the_tests_of_a_file_run_in_one_process_unless_it_says_by_what_to_part_them(tmp_path: Path) -> None:
+    text = (
+        "import pytest\n\nseen = []\n\n@pytest.mark.parametrize('i', range(8))\ndef test_it(i):\n"
+        "    seen.append(i)\n    assert len(seen) == i + 1\n"
+    )
+    together = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")  # as setup.sh says
+    assert "8 passed" in run_tests(tmp_path, text, *together)
+    assert "8 passed" not in run_tests(tmp_path, text + "\nSPREAD_BY = 'i'\n", *together)

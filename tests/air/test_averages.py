@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -57,6 +57,7 @@ presence = st.lists(st.booleans(), min_size=80, max_size=80)
 # --- Statistical invariants -------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=40)
 @given(sparse, presence)
 def test_means_lie_between_extremes_and_captures_between_none_and_all(
     values: list[float | None], kept: list[bool]
@@ -75,6 +76,7 @@ def test_means_lie_between_extremes_and_captures_between_none_and_all(
     assert (rolled["o3_8h_ugm3"] <= (frame["o3_ugm3"].max() or 0) + 1e-9).drop_nulls().all()  # type: ignore[operator]
 
 
+@settings(max_examples=30)
 @given(sparse, st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_changes_nothing(values: list[float | None], seed: int) -> None:
     frame = hours(values)
@@ -93,6 +95,7 @@ def test_the_order_of_rows_changes_nothing(values: list[float | None], seed: int
                 assert one[c].equals(other[c], null_equal=True)
 
 
+@settings(max_examples=40)
 @given(sparse, st.floats(-100, 100, width=32))
 def test_a_constant_added_shifts_means_by_it(values: list[float | None], shift: float) -> None:
     frame = hours(values)
@@ -107,6 +110,7 @@ def test_a_constant_added_shifts_means_by_it(values: list[float | None], shift: 
         np.testing.assert_allclose(other.drop_nulls(), (one + shift).drop_nulls(), atol=1e-3)
 
 
+@settings(max_examples=40)
 @given(sparse)
 def test_a_stamp_at_the_end_of_an_hour_says_the_same_as_one_an_hour_earlier_at_its_start(
     values: list[float | None],
@@ -119,6 +123,7 @@ def test_a_stamp_at_the_end_of_an_hour_says_the_same_as_one_an_hour_earlier_at_i
     assert mda8(ending, by=None, stamp="ending").equals(mda8(starting, by=None, stamp="starting"))
 
 
+@settings(max_examples=30)
 @given(sparse, sparse)
 def test_stations_know_nothing_of_each_other(a: list[float | None], b: list[float | None]) -> None:
     one, other = (hours(v).with_columns(pl.lit(name).alias("station_id")) for v, name in ((a, "a"), (b, "b")))
@@ -478,6 +483,7 @@ def test_every_rule_of_the_table_has_a_source_and_a_mark() -> None:
 # --- days made in one grouping ----------------------------------------------------------------------------------------
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.one_of(st.none(), st.floats(0, 300, width=32)), min_size=60, max_size=100),
     st.sampled_from(["by-date", "epa", "eu"]),

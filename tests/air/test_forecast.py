@@ -14,6 +14,7 @@ import citylab.catalog
 from calibration.forecast import LEADS, LEVELS, METHODS, hits
 from citylab.air import alerts, forecast
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, UnknownNameError
+from citylab.stats import forecasting
 
 FIRST = dt.date(2013, 1, 1)
 QUICK = ("persistence", "climatology", "regression")
@@ -81,7 +82,7 @@ def test_sarimax_paths_are_those_that_statsmodels_appends_and_forecasts():
     train = slice(0, 400)
     x = np.column_stack([series.season, forecast._scaled_weather(series, train)])
     model = SARIMAX(series.z[train], exog=x[train], order=(1, 0, 1), concentrate_scale=True)
-    with forecast._quiet():
+    with forecasting.quiet():
         fitted = model.fit(disp=0, cov_type="none")
     paths = forecast._sarimax(series, train, plan, "given", {"sarimax given": fitted.params})
     for s in (399, 405, 415):

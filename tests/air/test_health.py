@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citylab import tables
@@ -106,6 +106,7 @@ def test_a_reference_is_compared_on_the_curve_and_cleaner_air_gains_nothing():
     assert found.deaths < burden(30).deaths
 
 
+@settings(max_examples=40)
 @given(st.floats(0, 200), st.floats(0, 1e5), st.floats(0.1, 10))
 def test_deaths_grow_with_the_baseline_and_never_exceed_it(pm25, deaths, factor):
     one, more = burden(pm25, deaths), burden(pm25, deaths * factor)

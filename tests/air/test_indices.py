@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citylab import tables
@@ -240,6 +240,7 @@ def test_a_lazy_frame_stays_lazy_and_streams_to_the_same_rows():
     assert lazy.collect(engine="streaming").equals(eager)
 
 
+@settings(max_examples=40)
 @given(st.permutations(range(6)))
 def test_the_order_of_rows_does_not_matter(order):
     frame = days(6, pm25_ugm3=[10.0, 75.0, 300.0, None, 35.5, 61.0])

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citylab import tables
@@ -146,6 +146,7 @@ def test_the_date_must_be_a_day_and_not_a_clock():
         limits.exceedance(days().with_columns(pl.col("date_local").cast(pl.Datetime("ms", "UTC"))))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 400), min_size=1, max_size=30))
 def test_every_day_above_the_limit_has_an_index_above_100_and_no_other(values):
     from citylab.air import indices

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citylab import catalog, tables
@@ -114,6 +114,7 @@ def test_a_station_that_leaves_the_network_drifts_and_the_others_do_not(clean: p
     assert drifted.filter(~wrong).height <= 0.15 * drifted.height
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_nothing_is_altered_and_the_order_of_rows_does_not_matter(seed: int) -> None:
     frame, _ = plant_faults(synthetic_stations(stations=4, days=20, seed=seed % 100), seed=seed, rate=3)
@@ -126,6 +127,7 @@ def test_nothing_is_altered_and_the_order_of_rows_does_not_matter(seed: int) -> 
     assert basic.equals(lazy)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 50))
 def test_stations_are_judged_by_themselves_but_for_drift(seed: int) -> None:
     frame, _ = plant_faults(synthetic_stations(stations=2, days=10, seed=seed), seed=seed, rate=3)

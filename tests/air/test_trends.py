@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import citylab.catalog
@@ -123,6 +123,7 @@ def test_stations_and_columns_have_the_rows_they_would_have_alone():
     assert together.filter(station_id="b", variable="pm25_ugm3").equals(alone)
 
 
+@settings(max_examples=40)
 @given(slope=st.floats(-20, 20), seed=st.integers(0, 3))
 def test_adding_a_constant_changes_no_slope(slope: float, seed: int):
     frame = months(30, slope=slope, seed=seed)

@@ -60,14 +60,14 @@ def site(free_port: Callable[[], int]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(scope="module")
-def serve_folder(free_port: Callable[[], int]) -> Callable[[Path], Any]:
+@pytest.fixture(scope="session")
+def serve_folder(free_port: Callable[[], int]) -> Callable[..., Any]:
     """Return a context manager that serves the dashboards of a folder and gives the address."""
 
     @contextmanager
-    def serve(folder: Path) -> Iterator[str]:
+    def serve(folder: Path, **environment: str) -> Iterator[str]:
         port = free_port()
-        with serving([sys.executable, "-c", _SERVE_FOLDER, str(port), str(folder)]):
+        with serving([sys.executable, "-c", _SERVE_FOLDER, str(port), str(folder)], **environment):
             yield f"http://127.0.0.1:{port}"
 
     return serve

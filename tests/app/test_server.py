@@ -53,6 +53,21 @@ def test_a_folder_without_dashboards_is_an_error_that_names_it(tmp_path: Path):
         server.make_server(port=0, folder=tmp_path, warm=False)
 
 
+def test_a_session_that_the_websocket_began_takes_its_style_sheets_from_here_too():
+    import panel as pn
+    from bokeh.document import Document
+    from bokeh.models import ImportedStyleSheet
+    from panel.io.state import set_curdoc
+
+    page = server.Dashboard("x", ("x", "x"), ("", ""), lambda: pn.Column(pn.widgets.Button(name="x")))
+    document = Document()  # as Bokeh makes it then: no HTML is written
+    with set_curdoc(document):
+        server._factory(page)().server_doc(document)
+    addresses = [sheet.url for root in document.roots for sheet in root.select({"type": ImportedStyleSheet})]
+    assert addresses
+    assert not [a for a in addresses if "//" in a]
+
+
 def test_importing_the_shell_package_loads_no_widgets():
     code = "import sys, citylab.app, citylab.app.url; assert not {'panel', 'bokeh'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

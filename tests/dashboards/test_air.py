@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from citylab import catalog, settings
 from citylab.air import indices
-from citylab.app import server
 from citylab.viz import tables
 from tests.app.conftest import READY_S, TEXT, until
 
@@ -25,10 +24,8 @@ CELLS = """() => {
 
 
 @pytest.fixture(scope="module")
-def air() -> ModuleType:
-    (dashboard,) = (d for d in server.discover() if d.name == "air")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.air"]
+def air(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("air")
 
 
 @pytest.fixture

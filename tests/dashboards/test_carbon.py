@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from citylab import catalog
-from citylab.app import server
-from tests.app.conftest import READY_S, TEXT, serving, until
+from citylab import catalog, settings
+from tests.app.conftest import READY_S, TEXT, until
 
-ROOT = Path(__file__).parents[2]
 LOUD = pytest.mark.filterwarnings("ignore::citylab.errors.UsageWarning")  # the page says what they warn of
 MS = 1000.0
 FACTORS = """() => {
@@ -37,7 +36,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     patch.setenv("CITYLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
     patch.delenv("CITYLAB_MIRROR", raising=False)
     name = "carbon_without_accounts"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "dashboards" / "carbon.py")
+    spec = importlib.util.spec_from_file_location(name, settings.dashboards_dir() / "carbon.py")
     assert spec is not None
     assert spec.loader is not None
     page = importlib.util.module_from_spec(spec)
@@ -51,11 +50,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
-def full(mirror: Path) -> ModuleType:
+def full(mirror: Path, load_page: Callable[[str], ModuleType]) -> ModuleType:
     """The page where CEADs can be had."""
-    (dashboard,) = (d for d in server.discover() if d.name == "carbon")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.carbon"]
+    return load_page("carbon")
 
 
 @pytest.fixture
@@ -270,17 +267,17 @@ def test_with_the_accounts_the_page_tells_fuels_apart_and_two_decades(full):
 
 
 @pytest.fixture(scope="module")
-def site(free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server that has the embedded data only."""
-    port = free_port()
-    command = [sys.executable, "-m", "citylab", "serve", "--port", str(port)]
-    with serving(command, CITYLAB_CACHE=str(tmp_path_factory.mktemp("cache")), CITYLAB_MIRROR=""):
-        yield f"http://127.0.0.1:{port}"
+def bare_site(serve_folder: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server of this page that has the embedded data only."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    shutil.copy(settings.dashboards_dir() / "carbon.py", folder)
+    with serve_folder(folder, CITYLAB_CACHE=str(tmp_path_factory.mktemp("cache")), CITYLAB_MIRROR="") as address:
+        yield address
 
 
 @pytest.mark.browser
-def test_a_reader_changes_factor_case_and_language_and_the_link_holds_them(site, visit):
-    seen = visit(site + "/carbon?lang=en", viewport={"width": 1440, "height": 900})
+def test_a_reader_changes_factor_case_and_language_and_the_link_holds_them(bare_site, visit):
+    seen = visit(bare_site + "/carbon?lang=en", viewport={"width": 1440, "height": 900})
     page = seen.page
     page.wait_for_selector("body.ready", timeout=READY_S * MS)
     until(page, lambda: page.evaluate(FACTORS) is not None, "the factors")
@@ -312,8 +309,8 @@ def test_a_reader_changes_factor_case_and_language_and_the_link_holds_them(site,
 
 
 @pytest.mark.browser
-def test_the_controls_answer_to_the_keyboard_and_a_phone_needs_no_sideways_scrolling(site, visit):
-    seen = visit(site + "/carbon?lang=en", viewport={"width": 390, "height": 844})
+def test_the_controls_answer_to_the_keyboard_and_a_phone_needs_no_sideways_scrolling(bare_site, visit):
+    seen = visit(bare_site + "/carbon?lang=en", viewport={"width": 390, "height": 844})
     page = seen.page
     page.wait_for_selector("body.ready", timeout=READY_S * MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
 
-from citylab.app import server
 from tests.app.conftest import READY_S, TEXT, until
 
 MS = 1000.0
@@ -21,10 +20,8 @@ DRAWN = """(name) => {
 
 
 @pytest.fixture(scope="module")
-def scheme() -> ModuleType:
-    (dashboard,) = (d for d in server.discover() if d.name == "carbon_inclusive")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.carbon_inclusive"]
+def scheme(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("carbon_inclusive")
 
 
 @pytest.fixture

@@ -1,23 +1,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from types import ModuleType
 
 import polars as pl
 import pytest
 
 from citylab import catalog
-from citylab.app import server
 from citylab.errors import UsageWarning
 
 
 @pytest.fixture(scope="module")
-def pulse() -> ModuleType:
-    import sys
-
-    (dashboard,) = (d for d in server.discover() if d.name == "city_pulse")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.city_pulse"]
+def pulse(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("city_pulse")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 
 import citylab as cl
 from citylab import settings
-from citylab.app import server
 from tests.app.conftest import READY_S, TEXT, until
 
 MS = 1000.0
@@ -22,10 +21,8 @@ DRAWN = """() => {
 
 
 @pytest.fixture(scope="module")
-def page() -> ModuleType:
-    (dashboard,) = (d for d in server.discover() if d.name == "digital_divide")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.digital_divide"]
+def page(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("digital_divide")
 
 
 @pytest.fixture

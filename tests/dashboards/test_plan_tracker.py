@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
 
-from citylab.app import server
 from citylab.studies import claims as register
 from tests.app.conftest import READY_S, TEXT, until
 
@@ -23,10 +22,8 @@ MARKS = """() => {
 
 
 @pytest.fixture(scope="module")
-def tracker() -> ModuleType:
-    (dashboard,) = (d for d in server.discover() if d.name == "plan_tracker")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.plan_tracker"]
+def tracker(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("plan_tracker")
 
 
 @pytest.fixture

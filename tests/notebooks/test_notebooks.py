@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/**/*.ipynb"))
 MOST_CELLS = 20
 SPREAD_BY = "path"
+FORGET_ALL_NAMES = "get_ipython().reset()"
 
 
 def read(path: Path) -> Any:
@@ -35,20 +37,31 @@ def test_a_notebook_is_committed_without_outputs_and_with_its_kernel(path: Path)
         assert cell.get("execution_count") is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.fixture(scope="module")
+def kernel(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[nbclient.NotebookClient]:
+    """A fresh kernel for one notebook, with the embedded data only; both languages use it, one after the other."""
+    where = {"metadata": {"path": str(path.parent)}}
+    client = nbclient.NotebookClient(read(path), timeout=300, kernel_name="python3", resources=where)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CITYLAB_OFFLINE", "1")
+        patch.setenv("CITYLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("CITYLAB_MIRROR", raising=False)
+        with client.setup_kernel():
+            yield client
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem, scope="module")
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_notebook_runs_offline_on_embedded_data_in_both_languages(
-    path: Path, lang: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    path: Path, lang: str, kernel: nbclient.NotebookClient
 ) -> None:
-    monkeypatch.setenv("CITYLAB_OFFLINE", "1")
-    monkeypatch.setenv("CITYLAB_CACHE", str(tmp_path))
-    monkeypatch.delenv("CITYLAB_MIRROR", raising=False)
     notebook = read(path)
     choices = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
     assert 'LANG = "en"' in choices.source
     choices.source = choices.source.replace('LANG = "en"', f'LANG = "{lang}"')
-    where = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FORGET_ALL_NAMES))
+    kernel.nb = notebook
+    kernel.execute(cleanup_kc=False)
     shown = [o for c in notebook.cells for o in c.get("outputs", [])]
     assert any("application/vnd.holoviews_exec.v0+json" in o.get("data", {}) for o in shown), "a picture is shown"
     assert not [o for o in shown if o.output_type == "stream" and o.name == "stderr" and "Warning" in o.text]

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citylab.errors import SchemaError
@@ -43,6 +43,7 @@ def test_the_band_of_a_lone_day_is_one_day_wide():
     assert finite.max() - finite.min() == charts.MS_PER_DAY
 
 
+@settings(max_examples=40)
 @given(st.lists(st.one_of(st.none(), st.floats(2, 99)), min_size=1, max_size=5))
 def test_the_band_has_one_outline_per_run_of_days_and_both_edges_of_each(values):
     band = data_of(a_line(daily(values)), "band")
