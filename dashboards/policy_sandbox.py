@@ -289,8 +289,8 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
         return Number(f"{whose}{pick(label, lang)}", value, shown, pick(("；", "; "), lang).join(p for p in parts if p))
 
     costs = {c["cost_kind"]: c for c in r.per_tonne.iter_rows(named=True)}
-    named = ("每吨减排的社会成本（含放弃的舒适）", "Cost to society per tonne, comfort given up included")
-    label = f"{whose}{pick(named, lang)}"
+    per_tonne = ("每吨减排的社会成本（含放弃的舒适）", "Cost to society per tonne, comfort given up included")
+    label = f"{whose}{pick(per_tonne, lang)}"
     cost = costs["society"]
     if cost["cny_t"] is None:
         why = vocabulary.say(f"policy_{cost['why_not_told']}", lang)

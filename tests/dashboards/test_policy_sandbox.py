@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
 
-from citylab.app import server, url
+from citylab.app import url
 from citylab.errors import CitylabError, RangeError, SchemaError, UnknownNameError
 from citylab.policy.levers import levers
 from citylab.policy.scenario import Change, Scenario
@@ -19,10 +19,8 @@ PV = "building_pv"
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> ModuleType:
-    (dashboard,) = (d for d in server.discover() if d.name == "policy_sandbox")
-    assert dashboard.broken == ""
-    return sys.modules["citylab_dashboards.policy_sandbox"]
+def sandbox(load_page: Callable[[str], ModuleType]) -> ModuleType:
+    return load_page("policy_sandbox")
 
 
 @pytest.fixture
