@@ -43,26 +43,24 @@ def in_order(
     [[0, 0], [1]]
     """
     todo = iter(places)
-    pool = ThreadPoolExecutor(max_workers=workers)
     ahead: deque[Future[pl.DataFrame]] = deque()
 
     def send() -> None:
         if (place := next(todo, None)) is not None:
-            ahead.append(pool.submit(make, *place))
+            # A thread a block, ending with it: an engine that drops a table half read may never close this generator.
+            once = ThreadPoolExecutor(max_workers=1)
+            ahead.append(once.submit(make, *place))
+            once.shutdown(wait=False)
 
-    try:
-        for _ in range(workers):
+    for _ in range(workers):
+        send()
+    left = rows
+    while left > 0 and ahead:
+        block = ahead.popleft().result().head(left)
+        left -= block.height
+        if left > 0:
             send()
-        left = rows
-        while left > 0 and ahead:
-            block = ahead.popleft().result().head(left)
-            left -= block.height
-            if left > 0:
-                send()
-            yield block
-    finally:
-        # Not waited for: whoever drops a table half read may do so in one of these threads.
-        pool.shutdown(wait=False, cancel_futures=True)
+        yield block
 
 
 def made_in_blocks(
