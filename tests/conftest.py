@@ -26,6 +26,7 @@ BROWSER_NAMES = (
     "google-chrome",
     "google-chrome-stable",
 )
+PATIENCE_MS = 120_000
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 LOCAL_SCHEMES = {"data", "blob", "about"}
@@ -139,6 +140,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def open_page(url: str, **options: object) -> Visit:
         context = browser.new_context(**{"service_workers": "block", **options})  # type: ignore[arg-type]
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         seen = Visit(context.new_page())
 
