@@ -85,7 +85,8 @@ def system(p):
     def family(household, period, parameters=None):
         children = household.sum(household.members("is_under_18", period))
         elders = household.sum(household.members("is_60_plus", period))
-        return p["child_deduction_cny"] * children + p["elder_deduction_cny"] * elders
+        between = household("household_size_persons", period) - children - elders
+        return p["child_deduction_cny"] * children + p["elder_deduction_cny"] * ((elders > 0) & (between > 0))
 
     def minimum(household, period, parameters=None):
         size = household("household_size_persons", period)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from citylab.errors import CitylabError, DataError, RangeError, SchemaError
-from citylab.files import written_whole
+from citylab.files import sha256, written_whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,6 +33,8 @@ CHUNK_CASES = 1000
 """Cases in a chunk that is kept on disk."""
 IN_FLIGHT = 64
 """Chunks handed to a cluster at once; bounds what waits in the scheduler's memory."""
+RUN, SUMS = "run.json", "parts.sha256"
+"""Beside the chunks: what makes the run this run, and the hash of each chunk as ``sha256sum`` writes it."""
 
 
 def connect(address: str | None = None, *, workers: int | None = None, processes: bool = True) -> Client:
@@ -54,6 +58,8 @@ def connect(address: str | None = None, *, workers: int | None = None, processes
     ------
     CitylabError
         No scheduler answers at the address.
+    RangeError
+        Fewer than one worker.
 
     Notes
     -----
@@ -68,6 +74,8 @@ def connect(address: str | None = None, *, workers: int | None = None, processes
     import dask
     from distributed import Client
 
+    if workers is not None and _whole(workers, "workers") < 1:
+        raise RangeError(f"workers is {workers}; a cluster needs at least 1 worker, or None for one per core.")
     if address is not None:
         try:
             return Client(address, timeout=CONNECT_TIMEOUT, set_as_default=False)
@@ -202,6 +210,7 @@ def map_draws(
     """
     import numpy as np
 
+    n_draws, block = _whole(n_draws, "n_draws"), _whole(block, "block")
     if n_draws < 1:
         raise RangeError(f"n_draws is {n_draws}; a simulation needs at least 1 draw, and an interval many.")
     if block < 1:
@@ -221,6 +230,14 @@ def map_draws(
     else:
         stacked = np.concatenate([np.asarray(given) for given in done])
     return stacked if combine is None else combine(stacked)
+
+
+def _whole(value: Any, name: str) -> int:
+    """Return a whole number as such, whatever library it comes from."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise RangeError(f"{name} is {value!r}; expected a whole number, such as 1000 and not 1e3.") from None
 
 
 def _shapes(given: Any, start: int, stop: int) -> dict[str, tuple[int, ...]]:
@@ -290,7 +307,9 @@ def run_cases(
     Notes
     -----
     ``run.json`` in the folder holds the hash of the cases, the function's name and the hash of its own text. What the
-    function calls is not watched: after a change there, take a new folder.
+    function calls is not watched: after a change there, take a new folder. ``parts.sha256`` holds the hash of each
+    chunk; one that is damaged is made again. Two processes that run the same at once do its work twice, and either
+    ends with the whole table.
 
     Examples
     --------
@@ -314,14 +333,18 @@ def run_cases(
         raise SchemaError("There are no cases to run; give a table with at least one row.")
     if odd := [n for n, kind in table.schema.items() if kind.is_nested() or kind in (pl.Binary, pl.Object)]:
         raise SchemaError(f"Cases hold lists, structures or bytes in {', '.join(odd)}; give each value its own column.")
+    chunk, seed = _whole(chunk, "chunk"), None if seed is None else _whole(seed, "seed")
     if chunk < 1:
         raise RangeError(f"chunk is {chunk}; a chunk holds at least 1 case, for example {CHUNK_CASES}.")
     place = Path(folder)
-    _same_run(place / "run.json", _described(function, table, seed, about, chunk))
+    if place.exists() and not place.is_dir():
+        raise DataError(f"{place} is a file; expected a folder, or a name that is free.")
+    _same_run(place / RUN, _described(function, table, seed, about, chunk))
     paths = [place / f"part-{i:06d}.parquet" for i in range(-(-table.height // chunk))]
+    known = _sums(place / SUMS)
     schema, missing = None, []
     for i, path in enumerate(paths):
-        found = _schema_of(path)
+        found = _schema_of(path, known.get(path.name))
         if found is None:
             missing.append(i)
         else:
@@ -337,12 +360,19 @@ def run_cases(
             )
         with written_whole(paths[i]) as part:
             result.write_parquet(part)
+            # Before the chunk gets its name: what has one has its hash
+            with (place / SUMS).open("a", encoding="utf-8") as sums:
+                sums.write(f"{sha256(part)}  {paths[i].name}\n")
     return pl.scan_parquet(paths)
 
 
 def _on_cases(function: Callable[..., pl.DataFrame | pl.LazyFrame], cases: pl.DataFrame, *, seed: int | None) -> Any:
     """Run the function on one chunk; this is what a worker does."""
+    import polars as pl
+
     result = function(cases) if seed is None else function(cases, seed=seed)
+    if not isinstance(result, pl.DataFrame | pl.LazyFrame):
+        raise SchemaError(f"The function returned {type(result).__name__}; expected a Polars DataFrame or LazyFrame.")
     return result.lazy().collect()
 
 
@@ -388,13 +418,12 @@ def _same_run(path: Path, described: dict[str, str | int | None]) -> None:
     if not path.exists():
         strangers = sorted(p.name for p in path.parent.glob("part-*.parquet"))
         if strangers:
-            raise DataError(f"{path.parent} holds chunks ({strangers[0]}) and no run.json. Take an empty folder.")
-        with written_whole(path) as part:
-            part.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-        return
+            raise DataError(f"{path.parent} holds chunks ({strangers[0]}) and no {RUN}. Take an empty folder.")
+        if _is_first(path, json.dumps(described, indent=1) + "\n"):
+            return
     try:
         before = dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError:
+    except (ValueError, TypeError):
         raise DataError(f"{path} cannot be read. Take an empty folder.") from None
     words = {
         "cases_sha256": "of other cases",
@@ -412,11 +441,41 @@ def _same_run(path: Path, described: dict[str, str | int | None]) -> None:
             )
 
 
-def _schema_of(path: Path) -> pl.Schema | None:
-    """Return the columns of a chunk, or None where there is none that can be read."""
+def _is_first(path: Path, text: str) -> bool:
+    """Write a file unless another process just did; nobody sees a part of it, and none is written over."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.draft")
+    try:
+        with written_whole(draft) as part:
+            part.write_text(text, encoding="utf-8")
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if path.exists():
+            return False
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _sums(path: Path) -> dict[str, set[str]]:
+    """Return the hashes that were written down for each chunk; a line that a crash cut off counts for nothing."""
+    found: dict[str, set[str]] = {}
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            digest, _, name = line.partition("  ")
+            found.setdefault(name, set()).add(digest)
+    return found
+
+
+def _schema_of(path: Path, known: set[str] | None) -> pl.Schema | None:
+    """Return the columns of a chunk, or None where there is none that can be read and is as it was written."""
     import polars as pl
 
     try:
+        if known is not None and sha256(path) not in known:
+            return None
         return pl.Schema(pl.read_parquet_schema(path))
     except (OSError, pl.exceptions.PolarsError):
         return None

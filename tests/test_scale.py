@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from citylab import scale
-from citylab.errors import CitylabError, SchemaError
+from citylab.errors import CitylabError, RangeError, SchemaError
 
 
 def sums(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -47,6 +47,12 @@ def hours(values: list[float | None]) -> pl.DataFrame:
         },
         schema_overrides={"pm25_ugm3": pl.Float64},
     )
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that does much else may need long to answer."""
+    monkeypatch.setattr(scale, "CONNECT_TIMEOUT", "300s")
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +138,12 @@ def test_an_address_of_no_known_kind_is_the_same_error(address: str, monkeypatch
     with pytest.raises(CitylabError, match=f"No Dask scheduler answers at '{address}'"):
         scale.connect(address)
     outside_attempts.clear()
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_a_cluster_without_a_worker_would_wait_for_ever_and_is_refused(workers):
+    with pytest.raises(RangeError, match=rf"workers is {workers}; (a cluster needs at least 1|expected a whole)"):
+        scale.connect(workers=workers)
 
 
 def test_a_local_cluster_is_open_to_this_machine_only_and_leaves_nothing_behind():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -36,6 +37,12 @@ def saving(start: int, stop: int) -> dict[str, np.ndarray]:
 
 def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
     return list(left) == list(right) and all(np.array_equal(left[n], right[n]) for n in left)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that does much else may need long to answer."""
+    monkeypatch.setattr(scale, "CONNECT_TIMEOUT", "300s")
 
 
 @pytest.fixture(scope="module")
@@ -122,34 +129,44 @@ def test_work_that_kills_every_worker_is_an_error_that_says_what_to_do():
 
 
 SCHEDULER = """
-import time
+import sys
 from distributed import LocalCluster
 
 if __name__ == "__main__":
     where = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None}
     print(LocalCluster(n_workers=1, processes=False, **where).scheduler_address, flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until the test ends
 """
 
 
-def test_a_scheduler_that_is_gone_is_an_error_that_says_what_to_do():
-    def slow(start: int, stop: int) -> np.ndarray:
-        time.sleep(0.2)
+def test_a_scheduler_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path):
+    begun = tmp_path / "begun"
+
+    def endless(start: int, stop: int) -> np.ndarray:
+        begun.touch()
+        time.sleep(PATIENCE_S)
         return np.arange(start, stop)
 
-    with subprocess.Popen([sys.executable, "-c", SCHEDULER], stdout=subprocess.PIPE, text=True) as elsewhere:
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", SCHEDULER], text=True, **pipe) as elsewhere:
         assert elsewhere.stdout is not None
         client = scale.connect(elsewhere.stdout.readline().strip())
-        end = threading.Timer(0.5, elsewhere.kill)
-        end.start()
+
+        def end() -> None:
+            until(begun.exists)
+            elsewhere.kill()
+
+        ends = threading.Thread(target=end)
+        ends.start()
         try:
             with pytest.raises(CitylabError, match=r"scheduler is gone.*dask scheduler.*connect\("):
-                scale.map_draws(slow, 60, block=1, client=client)
+                scale.map_draws(endless, 60, block=1, client=client)
             with pytest.raises(CitylabError, match="scheduler is gone"):
                 scale.map_draws(saving, 8, client=client)
         finally:
-            end.cancel()
             elsewhere.kill()
+            begun.touch()
+            ends.join()
             client.close(timeout=1)
 
 
@@ -174,6 +191,7 @@ def test_an_error_of_the_function_is_the_users_own_here_and_there(threads: Clien
     [
         (saving, 0, 64, RangeError, "n_draws is 0.*at least 1 draw"),
         (saving, 8, 0, RangeError, "block is 0"),
+        (saving, 1e3, 64, RangeError, "n_draws is 1000.0; expected a whole number"),
         (lambda a, b: np.zeros(3), 8, 4, DataError, r"shape \(3,\) for draws 0 to 4; expected 4 entries.*combine="),
         (lambda a, b: 1.0, 8, 4, DataError, "expected 4 entries"),
         (lambda a, b: np.zeros((b - a, a + 1)), 8, 4, DataError, "Draws 4 to 8 came as.*same names and shapes"),
@@ -246,43 +264,126 @@ def test_a_chunk_that_cannot_be_read_is_made_again(tmp_path: Path):
     assert CALLS[0] == 8 and CALLS[1:] == [0], "only the damaged chunk, then the comparison's own call"
 
 
-SLOW = """
-import time
+def test_a_chunk_in_which_a_byte_went_wrong_is_made_again_and_the_others_stay(tmp_path: Path):
+    scale.run_cases(priced, CASES, tmp_path, chunk=4)
+    damaged = tmp_path / "part-000002.parquet"
+    content = bytearray(damaged.read_bytes())
+    content[40] ^= 0xFF  # in the first column; names and types stand at the end
+    damaged.write_bytes(content)
+    assert pl.read_parquet_schema(damaged).names() == ["case", "cost_cny"], "it looks well from outside"
+    CALLS.clear()
+    again = scale.run_cases(priced, CASES, tmp_path, chunk=4).collect()
+    assert CALLS == [8]
+    assert_frame_equal(again, priced(CASES), check_exact=True)
+
+
+def test_a_folder_without_hashes_is_taken_as_it_is(tmp_path: Path):
+    scale.run_cases(priced, CASES, tmp_path, chunk=4)
+    (tmp_path / "parts.sha256").unlink()
+    CALLS.clear()
+    scale.run_cases(priced, CASES, tmp_path, chunk=4)
+    assert not CALLS
+
+
+HELD_UP = """
+import os, time
+from pathlib import Path
 import polars as pl
 
+HOLD = Path({hold!r})
+
 def model(cases):
-    time.sleep(0.01)
+    # Waits where the test wants it stopped, however slow or fast the machine is
+    while cases["case"][0] >= 12_000 and HOLD.exists():
+        time.sleep(0.01)
     return cases.select("case", y=pl.col("x").sin() * pl.col("case"))
 
 def table():
     n = 100_000
-    return pl.DataFrame({"case": range(n), "x": [k / 7 for k in range(n)]})
-"""
+    return pl.DataFrame({{"case": range(n), "x": [k / 7 for k in range(n)]}})
 
-
-def test_a_run_of_100_000_cases_that_is_killed_resumes_to_the_identical_table(tmp_path: Path, monkeypatch):
-    (tmp_path / "slow_cases.py").write_text(SLOW, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    import slow_cases  # type: ignore[import-not-found]
-
-    script = f"""
+def main():
     import sys
-    sys.path.insert(0, {str(tmp_path)!r})
-    import slow_cases
     from citylab import scale
-    scale.run_cases(slow_cases.model, slow_cases.table(), {str(tmp_path / "killed")!r})
-    """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)]) as running:
-        deadline = time.monotonic() + 60
-        while len(list((tmp_path / "killed").glob("part-*.parquet"))) < 10 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        running.send_signal(signal.SIGKILL)
-    before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "killed").glob("part-*.parquet")}
-    assert 10 <= len(before) < 100
-    resumed = scale.run_cases(slow_cases.model, slow_cases.table(), tmp_path / "killed").collect()
-    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "killed").glob("part-*.parquet")}
+    scale.run_cases(model, table(), sys.argv[1])
+"""
+PATIENCE_S = 300
+"""How long a test waits for another process before it gives up; nothing is measured by it."""
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for as long as a machine that does much else may need."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def parts(folder: Path) -> dict[str, int]:
+    return {p.name: p.stat().st_mtime_ns for p in folder.glob("part-*.parquet")}
+
+
+def started(folder: Path, run: Path) -> subprocess.Popen[bytes]:
+    """Run the held up model in a process of its own."""
+    script = f"import sys; sys.path.insert(0, {str(folder)!r}); import held_up; held_up.main()"
+    return subprocess.Popen([sys.executable, "-c", script, str(run)])
+
+
+@pytest.fixture
+def held_up(tmp_path: Path, monkeypatch) -> Iterator[Any]:
+    """A model of 100,000 cases in 100 chunks that stops after twelve while the file HOLD is there."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    (tmp_path / "held_up.py").write_text(HELD_UP.format(hold=str(hold)), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("held_up")
+    del sys.modules["held_up"]
+
+
+def test_a_run_of_100_000_cases_that_is_killed_resumes_to_the_identical_table(tmp_path: Path, held_up):
+    run = tmp_path / "killed"
+    with started(tmp_path, run) as running:
+        try:
+            until(lambda: len(parts(run)) == 12 or running.poll() is not None)
+        finally:
+            running.send_signal(signal.SIGKILL)
+    assert running.returncode == -signal.SIGKILL
+    before = parts(run)
+    assert len(before) == 12
+    held_up.HOLD.unlink()
+    resumed = scale.run_cases(held_up.model, held_up.table(), run).collect()
+    after = parts(run)
     assert len(after) == 100 and before.items() <= after.items(), "what was done is not done again"
-    assert_frame_equal(resumed, slow_cases.model(slow_cases.table()), check_exact=True)
+    assert_frame_equal(resumed, held_up.model(held_up.table()), check_exact=True)
+
+
+def test_two_processes_on_one_folder_at_once_both_end_with_the_whole_table(tmp_path: Path, held_up):
+    run = tmp_path / "shared"
+    with started(tmp_path, run) as one, started(tmp_path, run) as two:
+        try:
+            until(lambda: len(parts(run)) == 12 or None not in (one.poll(), two.poll()))
+            held_up.HOLD.unlink()
+            assert [one.wait(PATIENCE_S), two.wait(PATIENCE_S)] == [0, 0]
+        finally:
+            one.kill()
+            two.kill()
+    assert sorted(p.name for p in run.iterdir() if not p.name.startswith("part-0")) == ["parts.sha256", "run.json"]
+    whole = scale.run_cases(held_up.model, held_up.table(), run).collect()
+    assert_frame_equal(whole, held_up.model(held_up.table()), check_exact=True)
+
+
+def test_of_two_runs_that_begin_in_one_folder_at_once_the_later_is_refused(tmp_path: Path, monkeypatch):
+    first = scale._is_first
+
+    def overtaken(path: Path, text: str) -> bool:
+        # Between the look at the folder and the writing another run writes itself down
+        assert first(path, text.replace('"seed": null', '"seed": 5'))
+        return first(path, text)
+
+    monkeypatch.setattr(scale, "_is_first", overtaken)
+    with pytest.raises(DataError, match=r"with another seed \(seed is 5, now None\)"):
+        scale.run_cases(priced, CASES, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize(
@@ -338,6 +439,10 @@ def test_a_function_that_carries_values_along_needs_words_about_them(tmp_path: P
     assert scale.run_cases(carrying, CASES, tmp_path / "run", about="price of 2026").collect().height == 25
 
 
+def nothing(cases: pl.DataFrame) -> None:
+    """A function that forgets to return."""
+
+
 def other_types(cases: pl.DataFrame) -> pl.DataFrame:
     return cases.select("case" if cases["case"][0] else pl.col("case").cast(pl.Float64))
 
@@ -350,6 +455,9 @@ def other_types(cases: pl.DataFrame) -> pl.DataFrame:
         ({"chunk": 0}, RangeError, "chunk is 0"),
         ({"function": other_types, "chunk": 4}, DataError, r"Cases 4 to 8 came with columns.*cast\(\)"),
         ({"function": functools.partial(priced)}, SchemaError, "has no name"),
+        ({"function": nothing}, SchemaError, "returned NoneType; expected a Polars DataFrame"),
+        ({"chunk": 1e3}, RangeError, "chunk is 1000.0; expected a whole number"),
+        ({"seed": "x", "function": seeded}, RangeError, "seed is 'x'; expected a whole number"),
     ],
 )
 def test_cases_or_results_that_cannot_be_are_errors(arguments, error, says, tmp_path: Path):
@@ -361,9 +469,18 @@ def test_chunks_of_nobody_knows_what_are_not_taken_for_ours(tmp_path: Path):
     CASES.write_parquet(tmp_path / "part-000000.parquet")
     with pytest.raises(DataError, match=r"holds chunks \(part-000000.parquet\) and no run.json"):
         scale.run_cases(priced, CASES, tmp_path)
-    (tmp_path / "run.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match=r"cannot be read\. Take an empty folder"):
-        scale.run_cases(priced, CASES, tmp_path)
+    for broken in ("{", "[1]", ""):
+        (tmp_path / "run.json").write_text(broken, encoding="utf-8")
+        with pytest.raises(DataError, match=r"cannot be read\. Take an empty folder"):
+            scale.run_cases(priced, CASES, tmp_path)
+    with pytest.raises(DataError, match=r"run\.json is a file; expected a folder"):
+        scale.run_cases(priced, CASES, tmp_path / "run.json")
+
+
+def test_a_seed_and_sizes_may_come_from_numpy(tmp_path: Path):
+    here = scale.run_cases(seeded, CASES, tmp_path, seed=np.int64(3), chunk=np.int32(4)).collect()
+    assert_frame_equal(here, seeded(CASES, seed=3), check_exact=True)
+    assert scale.map_draws(saving, np.int64(4), block=np.uint8(2))["cost_cny"].shape == (4,)
 
 
 def test_a_cluster_may_be_left_and_joined_between_two_parts_of_a_run(tmp_path: Path):

@@ -26,6 +26,7 @@ from citylab.carbon.factors import FactorBook, parts_of, unit_factor
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError, suggest
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers
 from citylab.stats import bootstrap
+from citylab.stats.money import annuity
 
 if TYPE_CHECKING:
     from polars import DataFrame, LazyFrame
@@ -709,21 +710,6 @@ def measures(table: DataFrame | LazyFrame | None = None, *, currency: str | None
     if not found.height:
         raise DataError("The table of measures has no rows.")
     return found
-
-
-def annuity(rate: float, life_years: pl.Expr | float) -> Any:
-    """Return the part of an investment that falls on each year of its life, at a real rate.
-
-    rate / (1 - (1 + rate)^-life), and 1 / life at a rate of zero.
-
-    Examples
-    --------
-    >>> round(annuity(0.05, 20.0), 6), annuity(0.0, 20.0)
-    (0.080243, 0.05)
-    """
-    if rate < 0:
-        raise RangeError(f"The discount rate is {rate}; expected zero or more, 0.05 for 5 %.")
-    return 1 / life_years if rate == 0 else rate / (1 - (1 + rate) ** (-1 * life_years))
 
 
 @dataclass(frozen=True, slots=True)

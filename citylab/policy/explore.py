@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -213,6 +214,8 @@ def sobol_cases(parameters: Parameters, n: int, *, second_order: bool = True, se
 
 
 def _need_power_of_2(n: int) -> None:
+    if not isinstance(n, int | np.integer):
+        raise RangeError(f"n is {n!r}; expected a whole number, a power of 2 such as 1024.")
     if n < 2 or n & (n - 1):
         below = 1 << (max(n, 2).bit_length() - 1)
         near = f"{below} or {2 * below}" if n > 2 else "2 or more, for example 1024"
@@ -629,6 +632,9 @@ def _futures(frame: pl.LazyFrame, columns: Sequence[str], option: str, future: s
     table = frame.select(option, future, *columns).sort(option, future).collect()
     if not table.height:
         raise DataError(f"{what} got no rows; give one row for every option in every future.")
+    for name in (option, future):
+        if nameless := table[name].null_count():
+            raise DataError(f"{what}: {nameless} rows have no {name!r}. Name every option and every future.")
     twice = table.group_by(option, future).len().filter(pl.col("len") > 1).sort(option, future)
     if twice.height:
         raise DataError(
@@ -825,13 +831,13 @@ def satisficing(
     _need_level(level)
     if not thresholds:
         raise SchemaError("No thresholds were given; name at least one, {'co2_saved_t': ('>=', 500_000)}.")
-    tests = {}
+    tests: dict[str, pl.Expr] = {}
     for name, told in thresholds.items():
         try:
             sign, bound = told
         except (TypeError, ValueError):
             sign, bound = "", None
-        if sign not in _SIGNS or not isinstance(bound, (int, float)) or not np.isfinite(bound):
+        if sign not in _SIGNS or not isinstance(bound, Real) or not np.isfinite(bound):
             raise SchemaError(f"The threshold of {name} is {told!r}; expected ('<=', number) or ('>=', number).")
         tests[name] = pl.col(name) <= bound if sign == "<=" else pl.col(name) >= bound
     rows = _futures(frame, list(tests), option, future, "satisficing")

@@ -199,10 +199,11 @@ def least_cost(
     """
     if not (export_price >= 0 and peak_price >= 0):
         raise RangeError(f"export_price {export_price!r} and peak_price {peak_price!r} may not be below 0.")
-    if window_hours < 2:
+    if window_hours < 2 or window_hours != int(window_hours):
         raise RangeError(
-            f"window_hours is {window_hours!r}; a battery needs two hours at least to move energy between."
+            f"window_hours is {window_hours!r}; a battery needs two whole hours at least to move energy between."
         )
+    window_hours = int(window_hours)
     limit, tie = _limit(export_limit_kw), _rule("tie_cost_kwh", rules)
 
     def share(load: np.ndarray, pv: np.ndarray, prices: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -279,8 +280,8 @@ def shift_to_cheap_hours(
     need_numbers(schema, ["load_kwh", price], what="shift_to_cheap_hours")
     need_wall_clock(schema, time, what="shift_to_cheap_hours")
     sigma = _rule("substitution_elasticity", rules) if elasticity is None else elasticity
-    if not sigma >= 0:
-        raise RangeError(f"elasticity is {sigma!r}; it is 0 (nothing moves) or more.")
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise RangeError(f"elasticity is {sigma!r}; it is 0 (nothing moves) or more, and finite.")
     day = [pl.col(by), pl.col(time).dt.date()]
     drawn = pl.col("load_kwh") * pl.col(price) ** -sigma
     whole = drawn.sum().over(day)
@@ -347,7 +348,14 @@ def bill(
     rows, period = _tariff(tariff, tables.read("tariffs") if table is None else table)
     month, hour = pl.col(time).dt.month(), pl.col(time).dt.hour()
     paid = pl.col(energy).cast(pl.Float64)
-    sound = _need_amounts(energy, above=False, why="energy that is paid for is neither.")
+    undated = refuse(
+        pl.col(time).is_null(),
+        time,
+        message=lambda rows: (
+            f"{rows.height} rows have no {time!r}, and so no period that they are paid for in. Fill or drop them."
+        ),
+    )
+    sound = (undated, _need_amounts(energy, above=False, why="energy that is paid for is neither."))
     parts = []
     for row in rows:
         within = _within(month, row["month_first"], row["month_last"] + 1) & _within(
@@ -360,7 +368,7 @@ def bill(
         parts.append(above * row["price_kwh"])
     start = pl.col(time).dt.truncate(_EVERY[period]).dt.date().alias("period_start")
     return back(
-        lf.filter(sound)
+        lf.filter(*sound)
         .group_by(*keys, start)
         .agg(paid.sum(), pl.sum_horizontal(parts).alias("bill"))
         .with_columns(currency=pl.lit(rows[0]["currency"]), tariff=pl.lit(tariff))
@@ -400,15 +408,18 @@ def load_summary(frame: Frame, *, by: str | Sequence[str] | None = "home_id") ->
     need_numbers(schema, needed, what="load_summary")
     made, load = pl.col("pv_kwh").sum(), pl.col("load_kwh").sum()
     kept = pl.col("pv_used_kwh").sum() + pl.col("pv_charged_kwh").sum()
+    put = pl.col("pv_charged_kwh").sum() + pl.col("grid_charged_kwh").sum()
+    own = pl.when(put > 0).then(pl.col("pv_charged_kwh").sum() / put).otherwise(1.0)
     figures = [
         pl.col("load_kwh", "pv_kwh", "grid_import_kwh", "pv_exported_kwh", "pv_curtailed_kwh").sum(),
         pl.col("grid_import_kwh").max().alias("peak_kw"),
         pl.when(made > 0).then(kept / made).alias("self_consumption_share"),
         pl.when(load > 0)
-        .then((pl.col("pv_used_kwh").sum() + pl.col("discharged_kwh").sum()) / load)
+        .then((pl.col("pv_used_kwh").sum() + own * pl.col("discharged_kwh").sum()) / load)
         .alias("self_sufficiency_share"),
         (pl.col("grid_import_kwh") * pl.col("grid_factor_kgco2_kwh")).sum().alias("co2_kg"),
     ]
+    lf = lf.filter(*(_need_amounts(c, above=False, why="sums would pass over it.") for c in needed))
     return back(lf.group_by(keys).agg(figures).sort(keys) if keys else lf.select(figures))
 
 
@@ -450,6 +461,8 @@ def _hours(rows: pl.DataFrame, homes: int, *, by: str, time: str, what: str) -> 
     step = rows.select(odd=(pl.col(time).diff() != pl.duration(hours=1)) & (pl.col(by) == pl.col(by).shift()))
     gaps = step["odd"].sum()
     spans = rows.group_by(by).agg(pl.col(time).min().alias("from"), pl.col(time).max().alias("to"))
+    if nameless := rows[by].null_count():
+        raise DataError(f"{what}: {nameless} rows have no {by!r}. Name each home.")
     if gaps or spans.select("from", "to").n_unique() > 1 or rows[time].null_count():
         raise DataError(
             f"{what} needs each home to have every hour of one span once: {gaps} steps between rows are not one hour, "

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from citylab.carbon import buildings
@@ -20,6 +22,8 @@ from citylab.policy.levers import lever
 from citylab.policy.scenario import Change, Scenario, day
 from citylab.policy.simulate import ACCESS, TOTAL, Result, simulate
 from citylab.policy.world import World
+
+Floats = npt.NDArray[np.float64]
 
 OBJECTIVES: Mapping[str, float] = {"co2_t": -1.0, "pm25_ugm3": -1.0, **dict.fromkeys(ACCESS, 1.0)}
 """What may be made best, with the sign of a change that is good."""
@@ -49,9 +53,12 @@ class Portfolio:
     objective
         What was made best.
     budget_cny, cost_cny
-        Money there is, and what the choice costs when run jointly (mean over draws).
+        Money there is, and what the choice costs the public purse when run jointly (mean over draws); below 0 where it
+        brings in more than it takes.
+    spent_cny
+        The cost with what levers bring in, each run alone, added back: this is what the budget must cover.
     within_budget_share
-        Share of draws in which the joint cost is within the budget.
+        Share of draws in which the money spent is within the budget.
     gain, gain_alone
         Of the joint run, and the sum of the options run alone: they differ by what levers take from each other.
     regret
@@ -59,7 +66,7 @@ class Portfolio:
         none is better.
     grid
         One row a combination that was run: ``levers`` (a list of ``lever`` and ``value``, empty for the reference),
-        ``cost_cny, gain, is_within_budget, is_chosen``.
+        ``cost_cny, spent_cny, gain, is_within_budget, is_chosen``.
     is_grid_whole
         Whether the grid holds every combination of the options, or only neighbours of the choice.
     """
@@ -70,6 +77,7 @@ class Portfolio:
     objective: str
     budget_cny: float
     cost_cny: float
+    spent_cny: float
     within_budget_share: float
     gain: float
     gain_alone: float
@@ -135,9 +143,9 @@ def portfolio(
     Notes
     -----
     At most one level a lever, by :func:`citylab.carbon.buildings.portfolio` (HiGHS) on options run alone. Where the
-    joint cost is above the budget, the money to spend is cut by the excess and the choice made again. Costs and gains
-    are means over draws, intervals stand in ``result``. Only public money counts against the budget: what households
-    and firms pay stands in ``result`` too.
+    joint run spends more than the budget, the money to spend is cut by the excess and the choice made again. Costs and
+    gains are means over draws, intervals stand in ``result``. Only public money counts against the budget: what
+    households and firms pay stands in ``result`` too.
 
     Examples
     --------
@@ -164,9 +172,12 @@ def portfolio(
     def run(picked: Sequence[Change], n: int) -> Result:
         return simulate(world, Scenario("", "", tuple(picked)), draws=n, seed=seed)
 
-    rows = []
+    rows, earned = [], _Earned(lambda key, n: run([changes[key]], n))
     for (name, value), change in changes.items():
-        told = _told(run([change], draws), objective)
+        result = run([change], draws)
+        told = _told(result, objective)
+        if told["cost_cny"] < 0:
+            earned.add((name, value), result)
         rows.append({"lever": name, "value": value, "unit": lever(name).unit, **told})
     alone = pl.DataFrame(rows).with_columns(spent_cny=pl.col("cost_cny").clip(lower_bound=0.0))
     if not alone.filter(pl.col("gain") > 0).height:
@@ -176,11 +187,11 @@ def portfolio(
         best = buildings.portfolio(alone, money, cost="spent_cny", value="gain", building="lever")
         picked = [changes[name, value] for name, value in best.chosen.select("lever", "value").iter_rows()]
         joint = run(picked, draws)
-        cost = _told(joint, objective)["cost_cny"]
-        if cost <= budget_cny or not picked:
+        spent = earned.spent([(c.lever, c.value) for c in picked], joint).mean()
+        if spent <= budget_cny or not picked:
             break
         # Less than before in any case, so that the rounds end
-        money = min(money * budget_cny / cost, float(best.cost) * (1 - TOLERANCE))
+        money = min(money * budget_cny / float(spent), float(best.cost) * (1 - TOLERANCE))
         if money <= 0:
             picked, joint = [], run([], draws)
             break
@@ -191,13 +202,15 @@ def portfolio(
     grid, whole = _grid(changes, chosen, max_grid)
     rows = []
     for combination in grid:
-        one = _told(run([changes[key] for key in sorted(combination)], GRID_DRAWS), objective)
+        result = run([changes[key] for key in sorted(combination)], GRID_DRAWS)
+        one, spending = _told(result, objective), float(earned.spent(sorted(combination), result).mean())
         rows.append(
             {
                 "levers": [{"lever": name, "value": value} for name, value in sorted(combination)],
                 "cost_cny": one["cost_cny"],
+                "spent_cny": spending,
                 "gain": one["gain"],
-                "is_within_budget": one["cost_cny"] <= budget_cny,
+                "is_within_budget": spending <= budget_cny,
                 "is_chosen": combination == frozenset(chosen),
             }
         )
@@ -209,6 +222,7 @@ def portfolio(
     scenario = Scenario(
         "最佳组合：" + "、".join(names), "Best portfolio: " + ", ".join(english), tuple(picked), budget_cny
     )
+    by_draw = earned.spent(sorted(chosen), joint)
     joint = replace(joint, scenario=scenario)
     is_chosen = [(name, value) in chosen for name, value in alone.select("lever", "value").iter_rows()]
     alone = alone.drop("spent_cny").with_columns(is_chosen=pl.Series(is_chosen, dtype=pl.Boolean))
@@ -219,7 +233,8 @@ def portfolio(
         objective,
         float(budget_cny),
         told["cost_cny"],
-        joint.budget_share(budget_cny),
+        float(by_draw.mean()),
+        float((by_draw <= budget_cny).mean()),
         told["gain"],
         float(alone.filter("is_chosen")["gain"].sum()),
         max(0.0, float(affordable) - own) if isinstance(affordable, float) else 0.0,
@@ -230,6 +245,35 @@ def portfolio(
 
 TOLERANCE = 1e-9
 """Relative step by which a budget is cut below the cost of a choice that must not come again."""
+
+
+class _Earned:
+    """What levers that bring in public money bring in alone, draw by draw; it is not there to be spent on others."""
+
+    def __init__(self, run: Callable[[tuple[str, float], int], Result]) -> None:
+        self.run = run
+        self.known: dict[tuple[str, float], dict[int, Floats]] = {}
+
+    def add(self, key: tuple[str, float], result: Result) -> None:
+        self.known[key] = {result.draws: _budget(result)}
+
+    def spent(self, keys: Sequence[tuple[str, float]], result: Result) -> Floats:
+        """Return the public money that a joint run spends in each draw [CNY]."""
+        spent = -_budget(result)
+        for key in keys:
+            if key in self.known:
+                by_draws = self.known[key]
+                if result.draws not in by_draws:
+                    by_draws[result.draws] = _budget(self.run(key, result.draws))
+                spent = spent + by_draws[result.draws]
+        return spent
+
+
+def _budget(result: Result) -> Floats:
+    """Return by how much a run changes the public budget over all years, draw by draw [CNY]."""
+    told = result.draws_of("budget_cny")
+    before, after = (told.filter(run=run)["value"].to_numpy() for run in ("reference", "scenario"))
+    return np.asarray(after - before, dtype=np.float64)
 
 
 def _told(result: Result, objective: str) -> dict[str, float]:

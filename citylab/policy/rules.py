@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +24,7 @@ import numpy.typing as npt
 import polars as pl
 
 from citylab.errors import DataError, SchemaError, suggest
-from citylab.frames import keys_of, need_columns
+from citylab.frames import Frame, columns_of, keys_of, lazily, need_columns
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -96,7 +96,7 @@ def in_force(table: pl.DataFrame, when: date) -> Parameters:
     Raises
     ------
     SchemaError
-        A column is missing.
+        A column is missing, or ``when`` is no date.
     DataError
         Two values of one parameter hold on the day.
 
@@ -108,6 +108,7 @@ def in_force(table: pl.DataFrame, when: date) -> Parameters:
     0.15
     """
     need_columns(table.lazy(), PARAMETER_COLUMNS, what="in_force")
+    when = _day(when)
     rows = table.filter(
         (pl.col("from_date") <= when) & (pl.col("to_date").is_null() | (pl.col("to_date") >= when))
     ).select(pl.col("parameter"), pl.col("threshold").cast(pl.Float64), pl.col("value").cast(pl.Float64))
@@ -126,6 +127,14 @@ def in_force(table: pl.DataFrame, when: date) -> Parameters:
         ordered = part.sort("threshold")
         out[str(name)] = Scale(ordered["threshold"].to_numpy(), ordered["value"].to_numpy())
     return out
+
+
+def _day(when: date) -> date:
+    if isinstance(when, datetime):
+        return when.date()
+    if not isinstance(when, date):
+        raise SchemaError(f"The day is {when!r}; expected a date such as date(2026, 1, 1).")
+    return when
 
 
 def amended(table: pl.DataFrame, parameter: str, value: float | Mapping[float, float], *, start: date) -> pl.DataFrame:
@@ -307,7 +316,13 @@ def _people(persons: pl.DataFrame, households: pl.DataFrame, needed: Iterable[st
             raise DataError(
                 f"{what}: {column.null_count():,} rows have no {name!r}. Fill them, or leave those people out."
             )
-        columns[name] = (entity, column.to_numpy())
+        values = column.cast(pl.Float64).to_numpy() if column.dtype.is_decimal() else column.to_numpy()
+        if column.dtype.is_float() and not np.isfinite(values).all():
+            raise DataError(
+                f"{what}: {int((~np.isfinite(values)).sum()):,} rows have a {name!r} that is no finite number. Correct "
+                "them, or leave those people out."
+            )
+        columns[name] = (entity, values)
     return _People(columns, starts, persons.height)
 
 
@@ -370,9 +385,9 @@ def _finite(made: Mapping[str, Array]) -> None:
 
 
 def apply(
-    persons: pl.DataFrame, households: pl.DataFrame, book: RuleBook, *, parameters: pl.DataFrame, when: date,
-    wanted: Sequence[str] | None = None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
+    persons: Frame, households: Frame, book: RuleBook, *, parameters: pl.DataFrame, when: date,
+    wanted: str | Sequence[str] | None = None,
+) -> tuple[Frame, Frame]:  # fmt: skip
     """Return persons and households with what the rules give each on a day.
 
     Parameters
@@ -390,7 +405,7 @@ def apply(
 
     Returns
     -------
-    tuple of polars.DataFrame
+    tuple of polars.DataFrame or polars.LazyFrame
         Persons and households, each with the columns of its own rules added.
 
     Raises
@@ -412,8 +427,11 @@ def apply(
     >>> told["tax_cny"].to_list()
     [360.0, 1500.0]
     """
-    rules = book.order(book.rules if wanted is None else wanted)
-    people = _people(persons, households, _inputs(rules, book), "apply")
+    (people_lazy, back), (homes_lazy, back_home) = lazily(persons), lazily(households)
+    when = _day(when)
+    rules = book.order(book.rules if wanted is None else columns_of(wanted))
+    rows, homes = people_lazy.collect(), homes_lazy.collect()
+    people = _people(rows, homes, _inputs(rules, book), "apply")
     told = in_force(parameters, when)
     formulas = {r.name: r.formula(when) for r in rules}
     parts = _mapped(people, lambda span: _run(people, span, rules, formulas, told))
@@ -422,7 +440,10 @@ def apply(
     own: dict[Entity, list[pl.Series]] = {"person": [], "household": []}
     for r in rules:
         own[r.entity].append(pl.Series(r.name, made[r.name]))
-    return persons.with_columns(own["person"]), households.with_columns(own["household"])
+    return (
+        back(rows.with_columns(own["person"]).lazy()),
+        back_home(homes.with_columns(own["household"]).lazy()),
+    )
 
 
 def _mapped(people: _People, work: Callable[[tuple[int, int]], Any]) -> list[Any]:
@@ -448,10 +469,10 @@ def touched(
 
 
 def compare(
-    persons: pl.DataFrame, households: pl.DataFrame, book: RuleBook, *, parameters: pl.DataFrame, when: date,
-    reform_parameters: pl.DataFrame | None = None, reform_book: RuleBook | None = None, wanted: Sequence[str],
+    persons: Frame, households: Frame, book: RuleBook, *, parameters: pl.DataFrame, when: date,
+    reform_parameters: pl.DataFrame | None = None, reform_book: RuleBook | None = None, wanted: str | Sequence[str],
     by: str | Sequence[str] | None = None, winners_of: str | None = None,
-) -> pl.DataFrame:  # fmt: skip
+) -> Frame:  # fmt: skip
     """Return what a reform of the law changes, by group of persons.
 
     Parameters
@@ -470,7 +491,7 @@ def compare(
 
     Returns
     -------
-    polars.DataFrame
+    polars.DataFrame or polars.LazyFrame
         One row per group and rule: ``by``, ``rule``, ``n_persons``, ``reference``, ``reform``, ``difference``; with
         ``winners_of`` also ``n_gaining``, ``n_losing`` (persons, in the rows of that rule, else null). Sums over
         persons or households of the group, in the rule's unit.
@@ -492,18 +513,32 @@ def compare(
     ...         by="decile")["difference"].to_list()
     [100.0, 500.0]
     """
-    after_book = book if reform_book is None else reform_book
-    known, told = in_force(parameters, when), in_force(parameters, when)
-    if reform_parameters is not None:
-        told = in_force(reform_parameters, when)
+    (people_lazy, back), (homes_lazy, _) = lazily(persons), lazily(households)
+    keys = keys_of(by)
+    need_columns(people_lazy, keys, what="compare (persons)")
+    known = in_force(parameters, when)
+    laws = (
+        (book, known),
+        (reform_book or book, known if reform_parameters is None else in_force(reform_parameters, when)),
+    )
+    told = _compared(
+        people_lazy.collect(), homes_lazy.collect(), laws, _day(when), columns_of(wanted), keys, winners_of
+    )
+    return back(told.lazy())
+
+
+def _compared(
+    persons: pl.DataFrame, households: pl.DataFrame, laws: tuple[tuple[RuleBook, Parameters], ...], when: date,
+    wanted: list[str], keys: list[str], winners_of: str | None,
+) -> pl.DataFrame:  # fmt: skip
+    """Return sums by group and rule under the law as it is and as it would be; see :func:`compare`."""
+    (book, known), (after_book, told) = laws
     if winners_of is not None and winners_of not in wanted:
         raise suggest(winners_of, wanted, what="rule among wanted", see="winners_of=")
     rules, new_rules = book.order(wanted), after_book.order(wanted)
     again = touched(book, after_book, known, told, when, wanted)
     inputs = dict.fromkeys([*_inputs(rules, book), *_inputs(new_rules, after_book)])
     people = _people(persons, households, inputs, "compare")
-    keys = keys_of(by)
-    need_columns(persons.lazy(), keys, what="compare (persons)")
     codes, groups = _codes(persons, keys)
     old_formulas = {r.name: r.formula(when) for r in rules}
     new_formulas = {r.name: r.formula(when) for r in new_rules}

@@ -109,6 +109,8 @@ class Change:
     ramp_years: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.lever, str):
+            raise SchemaError(f"lever is {self.lever!r}; expected the id of a lever, 'building_pv'.")
         one = lever_of(self.lever)
         where = f"of the change of {self.lever!r}"
         object.__setattr__(self, "value", one.check(_number(self.value, f"The value {where}")))
@@ -167,6 +169,25 @@ def amount(value: float, unit: str, lang: str = "en") -> str:
 
 
 @dataclass(frozen=True)
+class YearMean:
+    """What a lever is at in a year.
+
+    Attributes
+    ----------
+    value
+        Mean over the days of the year, in the lever's unit. Of a limit, whose default stands for none, the mean over
+        the days on which it holds, by how far its way has been gone.
+    days_share, way_share
+        Of a limit: the part of the year on which it holds, and how much of the way from no limit has been gone on these
+        days on average. Both 1 for other levers.
+    """
+
+    value: float
+    days_share: float = 1.0
+    way_share: float = 1.0
+
+
+@dataclass(frozen=True)
 class Phase:
     """A named span of a plan, for its timeline; changes carry their own dates."""
 
@@ -182,6 +203,8 @@ class Phase:
         object.__setattr__(self, "start", day(self.start, last=False, what=f"The start {where}"))
         if self.end is not None:
             object.__setattr__(self, "end", day(self.end, last=True, what=f"The end {where}"))
+            if self.end < self.start:
+                raise RangeError(f"The phase {self.name_en!r} ends on {self.end}, before it starts on {self.start}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, without what is empty."""
@@ -227,10 +250,19 @@ class Scenario:
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, kind in (("changes", Change), ("phases", Phase)):
+            given = getattr(self, name)
+            if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+                raise SchemaError(f"{name} of a scenario is {given!r}; expected a list of {kind.__name__}.")
+            object.__setattr__(self, name, tuple(given))
+            if odd := [one for one in getattr(self, name) if not isinstance(one, kind)]:
+                raise SchemaError(
+                    f"{name} of a scenario holds {odd[0]!r}; expected {kind.__name__}. Scenario.from_dict reads plain "
+                    "values."
+                )
         last = dt.date.max
         ordered = sorted(self.changes, key=lambda c: (c.start, c.lever, c.end or last))
         object.__setattr__(self, "changes", tuple(ordered))
-        object.__setattr__(self, "phases", tuple(self.phases))
         if self.budget_cny is not None:
             budget = _number(self.budget_cny, "budget_cny")
             if budget < 0:
@@ -271,25 +303,43 @@ class Scenario:
 
     def with_change(self, change: Change) -> Scenario:
         """Return the scenario with a change in place of all those of its lever."""
+        if not isinstance(change, Change):
+            raise SchemaError(f"with_change got {change!r}; expected a Change.")
         return replace(self, changes=(*(c for c in self.changes if c.lever != change.lever), change))
 
     def values(self, lever: str, years: Sequence[int]) -> tuple[float, ...]:
-        """Return the mean value of a lever in each year, over the days of the year.
+        """Return the mean value of a lever in each year, over the days of the year; of a limit over those it holds.
 
         Examples
         --------
         >>> Scenario("", "", [Change("building_pv", 2, "2028-07-02")]).values("building_pv", [2027, 2028, 2029])
         (0.0, 1.0, 2.0)
         """
-        own = [c for c in self.changes if c.lever == lever]
-        default = float(lever_of(lever).default)
+        return tuple(mean.value for mean in self.means(lever, years))
+
+    def means(self, lever: str, years: Sequence[int]) -> tuple[YearMean, ...]:
+        """Return what :meth:`values` returns, and for a limit in which part of the year it holds.
+
+        Examples
+        --------
+        >>> Scenario("", "", [Change("ets_cap", 8, "2026-07-02", 2027)]).means("ets_cap", [2026, 2028])
+        (YearMean(value=8.0, days_share=0.50..., way_share=1.0), YearMean(value=50.0, days_share=0.0, way_share=0.0))
+        """
+        one, own = lever_of(lever), [c for c in self.changes if c.lever == lever]
+        default = float(one.default)
         found = []
         for year in years:
             first, after = dt.date(year, 1, 1).toordinal(), dt.date(year + 1, 1, 1).toordinal()
-            days = np.arange(first, after)
-            value = _on_days(own, days, default)
-            same = bool((value == value[0]).all())
-            found.append(float(value[0]) if same else float(value.mean()))
+            value, way, holds = _on_days(own, np.arange(first, after), default)
+            begun = way > 0
+            if not one.is_limit:
+                found.append(YearMean(_mean(value)))
+            elif not begun.any():
+                found.append(YearMean(default, 0.0, 0.0))
+            else:
+                # The value of a day is way x limit + (1 - way) x default, and the default stands for no limit
+                limit = np.where(way == 1, value, default + (value - default) / np.where(begun, way, 1.0))[begun]
+                found.append(YearMean(_mean(limit, way[begun]), _mean(holds), _mean(way[holds])))
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
@@ -316,6 +366,9 @@ class Scenario:
         if not isinstance(given, Mapping):
             raise SchemaError(f"A scenario is a mapping with {', '.join(_SCENARIO_KEYS)}; got {type(given).__name__}.")
         _only(given, _SCENARIO_KEYS, needed=("name_zh", "name_en"), what="A scenario")
+        for key in ("name_zh", "name_en"):
+            if given[key] is None:
+                raise SchemaError(f"{key} of the scenario is empty. Give it a name, or '' for none.")
         changes = []
         for number, row in enumerate(_rows(given.get("changes"), "changes"), start=1):
             _only(row, _CHANGE_KEYS, needed=("lever", "value", "start"), what=f"Change {number} of the scenario")
@@ -346,7 +399,10 @@ class Scenario:
         """
         import yaml
 
+        if not isinstance(text, str | bytes):
+            raise SchemaError(f"from_yaml got {type(text).__name__}; expected text. Scenario.read takes a path.")
         try:
+            _each_key_once(yaml.compose(text, Loader=yaml.SafeLoader))
             given = yaml.safe_load(text)
         except yaml.YAMLError as cause:
             raise SchemaError(f"The scenario is no YAML: {cause}. See datasets/scenarios for examples.") from cause
@@ -359,6 +415,8 @@ class Scenario:
             return cls.from_yaml(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError as cause:
             raise DataError(f"There is no scenario file {path}. Write one with Scenario.write.") from cause
+        except (OSError, UnicodeDecodeError) as cause:
+            raise DataError(f"{path} cannot be read as a scenario ({cause}). Give a YAML file in UTF-8.") from cause
 
     def write(self, path: str | Path) -> Path:
         """Write it to a YAML file, atomically."""
@@ -383,8 +441,8 @@ class Scenario:
             The token is damaged or of another version.
         """
         try:
-            if not token.startswith(TOKEN_VERSION):
-                raise ValueError(f"version {token[:1]!r}")
+            if not isinstance(token, str) or not token.startswith(TOKEN_VERSION):
+                raise ValueError(f"version {str(token)[:1]!r}")
             body = token[1:]
             raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
             unpacker = zlib.decompressobj()
@@ -403,24 +461,40 @@ TOKEN_BYTES = 1_000_000
 """Longest text that a token may unpack to."""
 
 
-def _on_days(changes: Iterable[Change], days: np.ndarray, default: float) -> np.ndarray:
-    """Return the value on days (ordinals) under changes of one lever, in the order of their starts."""
-    value = np.full(days.shape, default)
-    before, ended = default, None
+def _on_days(changes: Iterable[Change], days: np.ndarray, default: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what changes of one lever, in the order of their starts, make of each day (ordinals).
+
+    Returns
+    -------
+    tuple
+        The value; how much of the way from the default to the aim has been gone, 0 without a change and 1 when it is
+        reached; and whether a change holds.
+    """
+    value, way = np.full(days.shape, default), np.zeros(days.shape)
+    holds = np.zeros(days.shape, dtype=bool)
+    before, gone, ended = default, 0.0, None
     for change in changes:
         start = change.start.toordinal()
         end = np.inf if change.end is None else change.end.toordinal()
-        from_value = before if ended is not None and ended + 1 == start else default
+        follows = ended is not None and ended + 1 == start
+        from_value, from_way = (before, gone) if follows else (default, 0.0)
         ramp_days = change.ramp_years * DAYS_PER_YEAR
         part = np.ones(days.shape) if ramp_days == 0 else np.clip((days - start) / ramp_days, 0.0, 1.0)
         inside = (days >= start) & (days <= end)
-        value = np.where(
-            inside, np.where(part == 1, change.value, from_value + (change.value - from_value) * part), value
-        )
+        on_the_way = np.where(part == 1, change.value, from_value + (change.value - from_value) * part)
+        value = np.where(inside, on_the_way, value)
+        way = np.where(inside, from_way + (1 - from_way) * part, way)
+        holds = holds | inside
         reached = 1.0 if ramp_days == 0 or end == np.inf else min((end - start) / ramp_days, 1.0)
         before = change.value if reached == 1 else from_value + (change.value - from_value) * reached
+        gone = from_way + (1 - from_way) * reached
         ended = None if change.end is None else int(end)
-    return value
+    return value, way, holds
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Return a mean that is exact where all values are one."""
+    return float(values[0]) if (values == values[0]).all() else float(np.average(values, weights=weights))
 
 
 DAYS_PER_YEAR = 365.25
@@ -433,6 +507,25 @@ def _rows(given: Any, name: str) -> list[Mapping[str, Any]]:
     if not isinstance(given, list) or not all(isinstance(row, Mapping) for row in given):
         raise SchemaError(f"{name} is a list of mappings, each beginning with '- '; got {given!r}.")
     return given
+
+
+def _each_key_once(root: Any) -> None:
+    """Refuse a YAML mapping with a key twice, of which the last would silently hold."""
+    todo, seen = [root], set()
+    while todo:
+        node = todo.pop()
+        if id(node) in seen or not isinstance(getattr(node, "value", None), list):
+            continue
+        seen.add(id(node))  # an anchor may stand in many places, or in itself
+        keys = set()
+        for entry in node.value:
+            key, value = entry if isinstance(entry, tuple) else (None, entry)
+            if key is not None and isinstance(key.value, str):
+                if key.value in keys:
+                    line = key.start_mark.line + 1
+                    raise SchemaError(f"The scenario has {key.value!r} twice, again in line {line}. Keep one.")
+                keys.add(key.value)
+            todo.append(value)
 
 
 def _only(given: Mapping[str, Any], known: Sequence[str], *, needed: Sequence[str], what: str) -> None:

@@ -83,7 +83,10 @@ class State:
     worth with :meth:`enjoy`: money stays money, and who pays less for using less has less.
 
     ``previous_value`` is the value that the acting lever had a year before (its default if none), for costs of
-    building; :meth:`path` gives its values of all years since it began, for stocks such as people trained.
+    building; :meth:`path` gives its values of all years since it began, for stocks such as people trained. For a limit
+    (:attr:`citylab.policy.levers.base.Lever.is_limit`) ``days_share`` is the part of the year in which it holds, and
+    ``way_share`` how much of the way from no limit to it has been gone on these days. ``industry_carbon_cny_t`` is what
+    a lever before has industry pay for a tonne of its direct CO2.
 
     Examples
     --------
@@ -95,6 +98,9 @@ class State:
 
     previous_value: float = 0.0
     history: tuple[float, ...] | None = None
+    days_share: float = 1.0
+    way_share: float = 1.0
+    industry_carbon_cny_t: float = 0.0
 
     def __init__(
         self,

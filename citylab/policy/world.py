@@ -17,7 +17,7 @@ import polars as pl
 
 from citylab import tables
 from citylab.errors import DataError, RangeError, SchemaError
-from citylab.frames import lazily, need_columns
+from citylab.frames import lazily, need_columns, need_numbers
 from citylab.policy.factored import Cells, Factored, Space
 from citylab.policy.reference import RATES, Reference
 from citylab.policy.state import NAMES, Array, State
@@ -58,6 +58,20 @@ SHARES = ("ev_share", "peak_share", "heat_pump_share")
 
 GROUPS = ("income_decile", "age_band", "adcode", "has_smartphone")
 """Groupings in which winners and losers are told."""
+
+WEIGHT = "weight_persons"
+"""Column of persons that a row stands for; one where there is none."""
+NUMBERS = (
+    "age_years",
+    "household_size_persons",
+    "income_decile",
+    "household_income_cny",
+    "household_car_count",
+    "metro_distance_km",
+)
+"""Columns of persons that hold numbers of 0 or more."""
+MOST_HOUSEHOLDS = 100_000_000
+"""Households are numbered from 0 below this; each number has its own draw of electricity."""
 
 HOUSEHOLDS = "sample_households"
 SAMPLE = ("sample_persons", HOUSEHOLDS)
@@ -170,17 +184,21 @@ class World:
         """
         reference = Reference.load() if reference is None else reference
         lf, _ = lazily(persons)  # type: ignore[type-var]
-        need_columns(lf, PERSON_COLUMNS, what="World.from_persons")
+        schema = need_columns(lf, PERSON_COLUMNS, what="World.from_persons")
+        weighted = [WEIGHT] if WEIGHT in schema else []
+        need_numbers(schema, [*NUMBERS, "household_id", *weighted], what="World.from_persons")
         frame = lf.collect()
         if not frame.height:
             raise DataError("World.from_persons got a table without persons. Make one with citylab.population.")
+        _check_persons(frame)
         attributes, amounts = _amounts(frame, reference)
         if collapse:
             attributes, amounts = _collapse(attributes, amounts)
         table = pl.DataFrame({**attributes, **amounts}).with_columns(
             pl.col(name).cast(pl.Boolean) for name in _BOOLEANS
         )
-        synthetic = bool(frame["is_synthetic"].all()) if "is_synthetic" in frame.columns else True
+        # A table with some synthetic persons is one that must say so
+        synthetic = frame["is_synthetic"].fill_null(True).any() if "is_synthetic" in frame.columns else True
         return cls.from_cells(table, reference, is_synthetic=synthetic)
 
     @classmethod
@@ -206,17 +224,24 @@ class World:
         ------
         SchemaError
             A column is missing.
+        DataError
+            Gaps, amounts below 0, cells without persons or with more persons online than there are, or an amount that
+            is nowhere.
         """
         reference = Reference.load() if reference is None else reference
         lf, _ = lazily(table)  # type: ignore[type-var]
         need_columns(lf, [*ATTRIBUTES, *COUNTS, *AMOUNTS, *SAMPLE], what="World.from_cells")
         frame = lf.select(*ATTRIBUTES, *COUNTS, *AMOUNTS, *SAMPLE).collect()
+        _check_cells(frame)
         base = int(reference.rule("base_year"))
         scaled = []
         for name in ("persons", "households", *AMOUNTS):
             total = float(frame[name].sum())
             if not (np.isfinite(total) and total > 0):
-                raise DataError(f"{name!r} sums to {total} over the cells; it cannot be scaled to the city's total.")
+                raise DataError(
+                    f"{name!r} sums to {total} over the cells; it cannot be scaled to the city's total. Take "
+                    "persons of whom some have it."
+                )
             scaled.append((pl.col(name) * (reference.level(name, base) / total)).alias(name))
         grown = reference.level("persons", base) / float(frame["persons"].sum())
         frame = frame.with_columns(*scaled, *(pl.col(name) * grown for name in RATES))
@@ -281,7 +306,7 @@ class World:
         }
         grown = found["persons"]["persons"]
         for name, rate in RATES.items():
-            left = (1 - reference.level(rate, year)) / (1 - reference.level(rate, base))
+            left = reference.left(rate, year)
             found[name] = {"persons": grown * (1 - left), name: grown * left}
         return found
 
@@ -337,7 +362,13 @@ class World:
         number = int(self.reference.rule("replicates"))
         weights = stream.poisson(households, size=(number, self.size)) / households
         persons = self._column("persons")
-        return weights * (persons.sum() / (weights @ persons.T))
+        totals = weights @ persons.T
+        if not (totals > 0).all():
+            raise DataError(
+                f"The sample has {households.sum():.0f} households, too few for a sampling error: replicates of it "
+                "have nobody. Take more households; a few hundred give a first look."
+            )
+        return weights * (persons.sum() / totals)
 
     @cached_property
     def groups(self) -> pl.DataFrame:
@@ -454,22 +485,12 @@ def _amounts(frame: pl.DataFrame, reference: Reference) -> tuple[dict[str, Any],
     rule = reference.rule
 
     def numbers(name: str) -> Array:
-        column = frame[name].cast(pl.Float64)
-        if column.null_count() or not column.is_finite().all():
-            raise DataError(
-                f"Column {name!r} of the persons has {column.null_count()} gaps or values that are not finite. "
-                + (METRO_HINT if name == "metro_distance_km" else "Mend or drop these rows.")
-            )
-        return column.to_numpy()
+        return frame[name].cast(pl.Float64).to_numpy()
 
     age, size, income = numbers("age_years"), numbers("household_size_persons"), numbers("household_income_cny")
-    if (size < 1).any():
-        raise DataError(f"household_size_persons is below 1 in {(size < 1).sum()} rows; a household has its person.")
-    if (income < 0).any():
-        raise DataError(f"household_income_cny is below 0 in {(income < 0).sum()} rows. Mend or drop them.")
     online = frame["is_online"].cast(pl.Int64).to_numpy()
     distance, cars = numbers("metro_distance_km"), numbers("household_car_count")
-    weight = numbers("weight_persons") if "weight_persons" in frame.columns else np.ones(frame.height)
+    weight = numbers(WEIGHT) if WEIGHT in frame.columns else np.ones(frame.height)
     attributes: dict[str, Any] = {
         "adcode": frame["adcode"].cast(pl.String).cast(pl.Int64).to_numpy(),
         "income_decile": numbers("income_decile").astype(np.int64),
@@ -478,9 +499,6 @@ def _amounts(frame: pl.DataFrame, reference: Reference) -> tuple[dict[str, Any],
         "has_smartphone": frame["has_smartphone"].cast(pl.Int64).to_numpy(),
         "metro_band": np.searchsorted([rule("metro_near_km"), rule("metro_far_km")], distance, side="left"),
     }
-    decile = attributes["income_decile"]
-    if decile.min() < 1 or decile.max() > DECILES:
-        raise DataError(f"income_decile runs from {decile.min()} to {decile.max()}; expected 1 (poorest) to {DECILES}.")
     places = {name: np.isin(attributes["adcode"], codes).astype(np.int64) for name, codes in _areas().items()}
 
     def shared(amount: str) -> Array:
@@ -534,6 +552,88 @@ def _amounts(frame: pl.DataFrame, reference: Reference) -> tuple[dict[str, Any],
     attributes["electricity_tier"] = tiers + 1
     return attributes, amounts
 
+
+def _check_persons(frame: pl.DataFrame) -> None:
+    """Refuse persons with gaps or with values that cannot be, and say in which column and how many rows."""
+    weighted = [WEIGHT] if WEIGHT in frame.columns else []
+    for name in (*NUMBERS, *weighted):
+        column = frame[name].cast(pl.Float64)
+        if bad := int((~column.is_finite().fill_null(False)).sum()):
+            raise DataError(
+                f"Column {name!r} of the persons has {bad} gaps or values that are not finite. "
+                + (METRO_HINT if name == "metro_distance_km" else "Mend or drop these rows.")
+            )
+        if low := int((column < 0).sum()):
+            raise DataError(f"{name} is below 0 in {low} rows, the least is {column.min()!r}. Mend or drop them.")
+    if weighted and (none := int((frame[WEIGHT] == 0).sum())):
+        raise DataError(f"{WEIGHT} is 0 in {none} rows. Drop them: they stand for nobody.")
+    if not (frame["household_income_cny"] > 0).any():
+        raise DataError("household_income_cny is 0 in all rows; what households use follows from it. Give incomes.")
+    if low := int((frame["household_size_persons"] < 1).sum()):
+        raise DataError(f"household_size_persons is below 1 in {low} rows; a household has its person.")
+    _check_decile(frame)
+    for name in (*_BOOLEANS[1:], "is_online"):
+        column = frame[name]
+        kind = column.dtype == pl.Boolean or column.dtype.is_integer()
+        if not kind or column.null_count() or not column.cast(pl.Int64).is_between(0, 1).all():
+            raise DataError(
+                f"Column {name!r} of the persons is {column.dtype} with {column.null_count()} gaps; expected true or "
+                "false in each row. Cast it, and say of those not known what you assume."
+            )
+    code = frame["adcode"].cast(pl.String).cast(pl.Int64, strict=False)
+    if bad := int(code.null_count()):
+        example = frame["adcode"].filter(code.is_null())[0]
+        raise DataError(
+            f"adcode is no code of a district in {bad} rows, for example {example!r}; expected six digits, 110101. "
+            "citylab.places has the codes."
+        )
+    number = frame["household_id"].cast(pl.Float64)
+    good = (number.is_between(0, MOST_HOUSEHOLDS, closed="left") & (number == number.floor())).fill_null(False)
+    if not good.all():
+        raise DataError(
+            f"household_id is no whole number from 0 to below {MOST_HOUSEHOLDS} in {(~good).sum()} rows, for example "
+            f"{frame['household_id'].filter(~good)[0]!r}. Number households from 0 upwards: "
+            "persons.with_columns(household_id=pl.col('household_id').rank('dense') - 1)."
+        )
+    if (different := frame["person_id"].n_unique()) < frame.height or frame["person_id"].null_count():
+        raise DataError(
+            f"person_id has {different} different values in {frame.height} rows and {frame['person_id'].null_count()} "
+            "gaps; expected one row a person, since a row twice counts twice. Number them, or drop repeats."
+        )
+
+
+def _check_decile(frame: pl.DataFrame) -> None:
+    decile = frame["income_decile"].cast(pl.Float64)
+    if not (decile.is_between(1, DECILES) & (decile == decile.floor())).fill_null(False).all():
+        raise DataError(
+            f"income_decile runs from {decile.min()!r} to {decile.max()!r} with {decile.null_count()} gaps; expected "
+            f"whole numbers from 1 (poorest) to {DECILES}."
+        )
+
+
+def _check_cells(frame: pl.DataFrame) -> None:
+    """Refuse cells with gaps or with values that cannot be."""
+    _check_decile(frame)
+    for name in ATTRIBUTES:
+        if gaps := frame[name].null_count():
+            raise DataError(f"Column {name!r} of the cells has {gaps} gaps. Mend or drop these rows.")
+    for name in (*COUNTS, *AMOUNTS, *SAMPLE):
+        column = frame[name].cast(pl.Float64)
+        good = (column.is_finite() & (column >= 0)).fill_null(False)
+        if not good.all():
+            raise DataError(
+                f"{name} is no finite number of 0 or more in {(~good).sum()} cells, for example "
+                f"{column.filter(~good)[0]}. Mend or drop them."
+            )
+    if empty := int((frame["persons"] <= 0).sum()):
+        raise DataError(f"{empty} cells have no persons. Drop them: nothing can be told of nobody.")
+    for name in RATES:
+        if more := int((frame[name] > frame["persons"] * (1 + ROUNDING)).sum()):
+            raise DataError(f"{more} cells have more {name} than persons. Mend or drop them.")
+
+
+ROUNDING = 1e-9
+"""By how much a part may exceed its whole where both are sums of floating-point numbers, relative."""
 
 METRO_HINT = "Give citylab.population.synthetic.synthesise boundaries= and stations=, from which distances follow."
 """What to do where homes have no distance to the metro."""

@@ -8,5 +8,6 @@
 ``trends``          Theil-Sen, Mann-Kendall, with autocorrelation
 ``forecasting``     scores of forecasts
 ``draws``           random numbers by draw number, the same however work is cut
+``money``           capital spread over its life
 =================== ==============================================================================================
 """

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import strategies as st
 
+from citylab.policy.levers import levers
+from citylab.policy.scenario import Change, Scenario
+from citylab.policy.simulate import Result, simulate
 from citylab.policy.world import World
 
 DISTRICTS = [110101, 110102, 110105, 110106, 110108, 110112, 110116, 110119]
@@ -41,6 +45,21 @@ def made_up_persons(households: int = 900, seed: int = 1) -> pl.DataFrame:
     )
 
 
+@st.composite
+def some_changes(draw: st.DrawFn) -> list[Change]:
+    """Return changes of two to six levers, of any values, years and ramps."""
+    names = draw(st.lists(st.sampled_from(sorted(levers())), unique=True, min_size=2, max_size=6))
+    found = []
+    for name in names:
+        one = levers()[name]
+        start = draw(st.integers(2026, 2034))
+        end = draw(st.none() | st.integers(start, 2035))
+        found.append(
+            Change(name, draw(st.floats(one.low, one.high)), start, end, draw(st.sampled_from([0.0, 1.5, 4.0])))
+        )
+    return found
+
+
 @pytest.fixture(scope="session")
 def persons() -> pl.DataFrame:
     return made_up_persons()
@@ -49,3 +68,19 @@ def persons() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def world(persons: pl.DataFrame) -> World:
     return World.from_persons(persons)
+
+
+MIX = Scenario(
+    "混合",
+    "Mix",
+    [
+        Change("building_pv", 2, 2026, ramp_years=4),
+        Change("transit_fare", 0.5, "2027-07-01"),
+        Change("digital_training", 0.5, 2026, 2030),
+    ],
+)
+
+
+@pytest.fixture(scope="session")
+def result(world: World) -> Result:
+    return simulate(world, MIX, draws=40, seed=2)

@@ -57,6 +57,25 @@ def test_indices_of_ishigami_are_those_of_its_closed_form(n: int, tolerance: flo
     assert float(found["variance"]) == pytest.approx(VARIANCE, rel=tolerance)
 
 
+def test_indices_of_an_array_of_outputs_are_those_of_the_closed_form_in_every_cell():
+    # As above for any a and b: V1 = (1 + b pi^4 / 5)^2 / 2, V2 = a^2 / 8, V13 = 8 b^2 pi^8 / 225, mean a / 2
+    a, b = np.array([7.0, 5.0, 0.5]), np.array([0.1, 0.02])
+
+    def grid(p: dict[str, np.ndarray]) -> np.ndarray:
+        x, y, z = (p[name][:, None, None] for name in "abc")
+        return np.sin(x) + a[:, None] * np.sin(y) ** 2 + b * z**4 * np.sin(x)
+
+    found = explore.sobol(grid, ISHIGAMI, 16384, outputs={"a": a, "b": b}, n_boot=40, seed=1)
+    first, second, pair = (1 + b * np.pi**4 / 5) ** 2 / 2, a[:, None] ** 2 / 8, 8 * b**2 * np.pi**8 / 225
+    variance = first + second + pair
+    parts = np.stack(np.broadcast_arrays(first, second, 0 * variance)) / variance
+    np.testing.assert_allclose(found["s1"], parts, atol=0.02)
+    total = np.stack(np.broadcast_arrays(first + pair, second + 0 * pair, pair)) / variance
+    np.testing.assert_allclose(found["st"], total, atol=0.02)
+    np.testing.assert_allclose(found["s2"].sel(parameter="a", other="c"), pair / variance, atol=0.02)
+    np.testing.assert_allclose(found["mean"], a[:, None] / 2 + 0 * b, atol=0.02)
+
+
 @pytest.fixture(scope="module")
 def found() -> xr.Dataset:
     return explore.sobol(many, ISHIGAMI, 256, outputs=MANY, n_boot=100, seed=3)
@@ -201,6 +220,7 @@ def test_an_effect_is_per_whole_range_of_a_parameter_whatever_its_unit():
     [
         (ISHIGAMI, 1000, RangeError, "n is 1000.*powers of 2 only. Take 512 or 1024"),
         (ISHIGAMI, 0, RangeError, "n is 0.*for example 1024"),
+        (ISHIGAMI, 1024.0, RangeError, "n is 1024.0; expected a whole number"),
         ({}, 64, SchemaError, "No parameters"),
         ({"": (0, 1)}, 64, SchemaError, "A parameter has no name"),
         ({"a": (2, 1)}, 64, RangeError, "a: low 2 is not below high 1"),
@@ -358,6 +378,8 @@ def test_an_option_satisfies_in_the_futures_that_meet_all_thresholds():
         (long(COST).with_columns(cny_t=pl.lit(None, pl.Float64)), DataError, "cny_t is None for option 'a'"),
         (long(COST).with_columns(pl.col("cny_t") / 0), DataError, "cny_t is inf"),
         (long(COST).clear(), DataError, "no rows"),
+        (long(COST).with_columns(pl.col("future_id").replace("f2", None)), DataError, "3 rows have no 'future_id'"),
+        (long(COST).with_columns(pl.col("option_id").replace("b", None)), DataError, "4 rows have no 'option_id'"),
         (long(COST).drop("future_id"), SchemaError, "needs column 'future_id'"),
         (long(COST).with_columns(pl.col("cny_t").cast(pl.String)), SchemaError, "cny_t"),
     ],
@@ -367,6 +389,11 @@ def test_a_table_in_which_options_cannot_be_compared_is_an_error(table, error, s
         explore.regret(table, value="cny_t", better="lower")
     with pytest.raises(error, match=says):
         explore.satisficing(table, {"cny_t": ("<=", 5)})
+
+
+def test_the_number_of_a_threshold_may_come_from_numpy():
+    one, two = (explore.satisficing(long(COST), {"cny_t": ("<=", bound)}) for bound in (5, np.int64(5)))
+    assert one.equals(two)
 
 
 @pytest.mark.parametrize("told", [("<", 5), ("<=", None), ("<=", float("nan")), 5])
@@ -432,6 +459,25 @@ def test_a_target_that_is_not_reached_within_the_bounds_is_said_so():
     assert some.high is None and some.met_share == pytest.approx((saved(4, 0, 400) >= 4800).mean())
     always = explore.threshold(saved, -1, low=0, high=4, n_draws=100)
     assert (always.holds, always.value, always.low, always.high) == ("always", 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "reach", "holds", "value"),
+    [
+        (4, "at least", "from", 4), (4, "at most", "always", 4), (0, "at least", "always", 0),
+        (0, "at most", "up to", 0), (4.1, "at least", "never", None), (-0.1, "at most", "never", None),
+    ],
+)  # fmt: skip
+def test_a_target_met_at_a_bound_only_or_just_beyond_it_has_a_plain_answer(target, reach, holds, value):
+    found = explore.threshold(lambda v, a, b: np.full(b - a, v), target, low=0, high=4, n_draws=40, reach=reach)
+    assert (found.holds, found.value, found.low, found.high) == (holds, value, value, value)
+    assert found.met_share == (value is not None)
+
+
+@pytest.mark.parametrize(("target", "holds"), [(3, "always"), (5, "never")])
+def test_a_lever_that_does_nothing_meets_a_target_everywhere_or_nowhere(target, holds):
+    found = explore.threshold(lambda v, a, b: np.full(b - a, 3.0), target, low=0, high=4, n_draws=40)
+    assert found.holds == holds
 
 
 @settings(max_examples=20, deadline=None)

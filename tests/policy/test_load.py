@@ -212,6 +212,20 @@ def test_carbon_is_that_of_what_is_bought_at_the_factor_of_its_hour() -> None:
     )
 
 
+def test_a_battery_filled_from_the_grid_makes_nobody_self_sufficient() -> None:
+    # No panels: all that the battery gives in the dear hour was bought in the cheap one
+    battery = Battery(4.0, 4.0, 0.81)
+    bought = least_cost(homes([[0.0, 1.0]], prices=[0.3, 0.5]), battery=battery, price="price")
+    assert bought["discharged_kwh"].sum() == pytest.approx(1.0)
+    factor = pl.lit(0.5).alias("grid_factor_kgco2_kwh")
+    assert load_summary(bought.with_columns(factor))["self_sufficiency_share"].item() == 0.0
+    # 1 kWh in from the panels and 3 from the grid, 2 out: a quarter of the 2 is own, of a load of 4
+    row = {"home_id": ["a"], "load_kwh": [4.0], "pv_kwh": [1.0], "pv_used_kwh": [0.0], "pv_charged_kwh": [1.0],
+           "pv_exported_kwh": [0.0], "pv_curtailed_kwh": [0.0], "grid_import_kwh": [5.0], "grid_charged_kwh": [3.0],
+           "discharged_kwh": [2.0]}  # fmt: skip
+    assert load_summary(pl.DataFrame(row).with_columns(factor))["self_sufficiency_share"].item() == 0.125
+
+
 def test_five_days_of_the_five_homes_balance_and_the_least_cost_is_the_cheaper() -> None:
     some = load("citylearn__hourly_home_load").filter(pl.col("datetime_place").is_between(
         dt.datetime(2017, 5, 1), dt.datetime(2017, 5, 6), closed="left"))  # fmt: skip
@@ -232,6 +246,18 @@ def test_bad_input_says_what_to_do() -> None:
     frame = homes([[1.0, 2.0, 3.0]])
     with pytest.raises(SchemaError, match="pv_kwh"):
         self_consumption(frame.drop("pv_kwh"))
+    done = self_consumption(frame)
+    for factor in (None, math.nan, -0.1):
+        with pytest.raises(DataError, match=r"'grid_factor_kgco2_kwh' has . values that are missing or not 0"):
+            load_summary(done.with_columns(grid_factor_kgco2_kwh=pl.lit(factor, pl.Float64)))
+    with pytest.raises(DataError, match=r"rows have no 'datetime_place'.*no period"):
+        bill(done.with_columns(datetime_place=pl.lit(None, pl.Datetime)), tariff="beijing_flat")
+    with pytest.raises(RangeError, match=r"window_hours is 2\.5"):
+        least_cost(frame, battery=home_battery(), price="price", window_hours=2.5)  # type: ignore[arg-type]
+    with pytest.raises(RangeError, match="elasticity is inf"):
+        shift_to_cheap_hours(frame, price="price", elasticity=math.inf)
+    with pytest.raises(DataError, match="3 rows have no 'home_id'"):
+        self_consumption(frame.with_columns(home_id=pl.lit(None, pl.String)))
     with pytest.raises(DataError, match="Fill or cut"):
         self_consumption(frame.filter(pl.col("load_kwh") != 2.0))
     with pytest.raises(DataError, match="missing or below 0"):
@@ -240,7 +266,7 @@ def test_bad_input_says_what_to_do() -> None:
         self_consumption(frame.with_columns(load_kwh=pl.lit(None, dtype=pl.Float64)))
     with pytest.raises(RangeError, match="buy to sell"):
         least_cost(frame, battery=home_battery(), price="price", export_price=2.0)
-    with pytest.raises(RangeError, match="two hours"):
+    with pytest.raises(RangeError, match="two whole hours"):
         least_cost(frame, battery=home_battery(), price="price", window_hours=1)
     with pytest.raises(RangeError, match="round_trip_share"):
         Battery(1.0, 1.0, 90.0)

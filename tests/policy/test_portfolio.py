@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 from itertools import product
 
+import polars as pl
 import pytest
 
 from citylab.errors import DataError, RangeError, UnknownNameError
@@ -45,6 +46,31 @@ def test_the_joint_run_keeps_to_the_budget_and_carries_it(best):
     assert best.options.filter("is_chosen")["lever"].n_unique() == len(best.scenario.changes)
     who = best.result.by_group("income_decile")
     assert who["level"].n_unique() == 10
+
+
+def test_money_that_a_lever_brings_in_is_not_spent_on_others(world):
+    # A carbon price brings in far more than panels take, and 4 GW cost several times the budget of 400 million
+    levers = {"carbon_price": [120.0], "building_pv": [4.0]}
+    found = portfolio(world, levers, 4e8, **RUN)
+    alone = dict(found.options.select("lever", "cost_cny").iter_rows())
+    assert alone["carbon_price"] < -4e8 and alone["building_pv"] > 4e8
+    assert [c.lever for c in found.scenario.changes] == ["carbon_price"]
+    assert found.cost_cny == pytest.approx(alone["carbon_price"])
+    assert found.spent_cny == pytest.approx(0, abs=1) and found.within_budget_share == 1
+    both = found.grid.filter(pl.col("levers").list.len() == 2).row(0, named=True)
+    assert both["cost_cny"] < 0 < 4e8 < both["spent_cny"] and not both["is_within_budget"]
+    # The two hardly touch each other, so that both spend what the panels alone do
+    assert both["spent_cny"] == pytest.approx(alone["building_pv"], rel=0.01)
+    assert found.regret == 0, "what cannot be paid for is not regretted"
+    rich = portfolio(world, levers, 4e9, **RUN)
+    assert {c.lever for c in rich.scenario.changes} == set(levers)
+    assert rich.spent_cny == pytest.approx(both["spent_cny"])
+
+
+def test_without_such_levers_what_is_spent_is_the_cost(best):
+    assert best.spent_cny == pytest.approx(best.cost_cny)
+    assert best.grid["spent_cny"].to_list() == pytest.approx(best.grid["cost_cny"].to_list(), abs=1e-3)
+    assert best.within_budget_share == best.result.budget_share(best.budget_cny)
 
 
 def test_another_objective_gives_another_choice(world):

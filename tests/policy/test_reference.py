@@ -71,6 +71,60 @@ def test_a_table_that_cannot_be_is_refused_with_its_row():
         REFERENCE.rule("intervals")
 
 
+@pytest.mark.parametrize(
+    ("tables_", "error", "told"),
+    [
+        ({"path": changed(REFERENCE.path, "name", "covered_share", low=0.5)}, RangeError, "only its growth is used"),
+        ({"path": changed(REFERENCE.path, "name", "pv_kwh", high=1e9)}, RangeError, "level of 0 has nothing to vary"),
+        (
+            {
+                "path": changed(
+                    REFERENCE.path, "name", "bus_trips", value=0.0, low=0.0, high=0.0, growth_sd=0.0, walk_sd=0.0
+                )
+            },
+            RangeError,
+            "'bus_trips' of reference_path is 0",
+        ),
+        ({"path": changed(REFERENCE.path, "name", "ev_share", growth=0.2)}, RangeError, "'ev_share'.* 1.16 in 2030"),
+        (
+            {"path": changed(REFERENCE.path, "name", "car_km", growth=-1.5)},
+            RangeError,
+            "'car_km'.* in 2026; expected 0",
+        ),
+        ({"path": changed(REFERENCE.path, "name", "car_km", growth=None)}, RangeError, "growth None for 'car_km'"),
+        ({"path": pl.concat([REFERENCE.path, REFERENCE.path.head(1)])}, SchemaError, "'persons' 2 times"),
+        ({"rules": changed(REFERENCE.rules, "rule", "interval", value=90.0)}, RangeError, "interval .* is 90"),
+        ({"rules": changed(REFERENCE.rules, "rule", "replicates", value=1.0)}, RangeError, "at least 2"),
+        ({"rules": changed(REFERENCE.rules, "rule", "last_year", value=2020.0)}, RangeError, "last_year 2020"),
+        ({"rules": changed(REFERENCE.rules, "rule", "first_year", value=2025.0)}, RangeError, "after its base year"),
+        ({"receptor": REFERENCE.receptor.filter(pl.col("part") != "local")}, SchemaError, "lacks local"),
+        ({"receptor": changed(REFERENCE.receptor, "part", "freight", part="frieght")}, UnknownNameError, "'freight'"),
+        ({"receptor": changed(REFERENCE.receptor, "part", "freight", low=0.9)}, RangeError, "'freight'.*not ordered"),
+        ({"people": changed(REFERENCE.people, "amount", "car_km", amount="car_kms")}, UnknownNameError, "'car_km'"),
+        ({"people": REFERENCE.people.filter(pl.col("amount") != "bus_trips")}, SchemaError, "lacks rows for bus_trips"),
+        ({"people": changed(REFERENCE.people, "amount", "car_km", weight=-1.0)}, RangeError, "weight"),
+    ],
+)
+def test_what_could_not_work_is_refused_rather_than_left_out(tables_, error, told):
+    with pytest.raises(error, match=told):
+        Reference.load(**tables_)
+
+
+def test_all_covered_in_the_base_year_stay_covered(world):
+    path = changed(REFERENCE.path, "name", "covered_share", value=1.0, low=1.0, high=1.0)
+    state = world.under(Reference.load(path=path)).state(2030)
+    # The table says who is covered, the path only how fast the rest follows: 0.05 a year
+    left = (world.table["persons"] - world.table["covered_persons"]).sum() * 0.95**5
+    assert (state.total("persons") - state.total("covered_persons")).item() == pytest.approx(left, rel=1e-9)
+
+
+def test_those_left_shrink_by_the_rule_of_their_rate():
+    # complement: 0.95 a year. add: from 0.9 by 0.01 a year, so of a tenth without four fifths are left after two years
+    assert REFERENCE.left("covered_share", 2027) == pytest.approx(0.95**2)
+    added = Reference.load(path=changed(REFERENCE.path, "name", "covered_share", rule="add", growth=0.01))
+    assert added.left("covered_share", 2027) == pytest.approx(0.08 / 0.1)
+
+
 def test_levels_lie_within_what_the_embedded_sources_say():
     year = REFERENCE.years[0] - 1
     city = cl.load("carbonmonitor__yearly_city_co2", where={"city_locode": "CN BJS"}).collect()

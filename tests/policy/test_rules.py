@@ -147,6 +147,115 @@ def test_a_wage_in_beijing_pays_what_the_law_of_2025_says():
     assert pytest.approx(10_076.4) == 125_964 * 0.10 - 2520
 
 
+TODAY = D(2025, 1, 1)
+
+
+def told_by_law(rule: str, who: list[dict[str, float]], *, when: date = TODAY, kwh: float = 0.0) -> list[float]:
+    """Return what a rule gives each person of one home, or the home."""
+    blank = {"wage_cny": 0.0, "pension_cny": 0.0, "age_years": 40.0}
+    persons = pl.DataFrame([{"household_id": 1, **blank, **one} for one in who]).with_columns(
+        is_under_18=pl.col("age_years") < 18, is_60_plus=pl.col("age_years") >= 60
+    )
+    home = pl.DataFrame(
+        {"household_id": [1], "household_size_persons": [len(who)], "electricity_kwh": [kwh],
+         "earner_count": [sum(one.get("wage_cny", 0) > 0 for one in who)]}
+    )  # fmt: skip
+    frames = apply(persons, home, beijing_rules.book(), parameters=beijing_rules.parameters(), when=when, wanted=rule)
+    return next(f for f in frames if rule in f.columns)[rule].to_list()
+
+
+CHILD, ADULT, OLD = {"age_years": 10.0}, {"wage_cny": 1.0}, {"age_years": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("rule", "who", "expected"),
+    [
+        # The base of contributions lies between 6,821 and 35,283 a month from July 2024 on; no wage, no contribution
+        *(("pension_contribution_cny", [{"wage_cny": wage}], [0.08 * base]) for wage, base in (
+            (0, 0), (1, 12 * 6821), (12 * 6821, 12 * 6821), (12 * 6821 + 1, 12 * 6821 + 1),
+            (12 * 35283, 12 * 35283), (12 * 35283 + 1, 12 * 35283))),
+        ("unemployment_contribution_cny", [{"wage_cny": 100_000}, {"wage_cny": 0}], [500, 0]),
+        ("medical_contribution_cny", [{"wage_cny": 100_000}, {"wage_cny": 0}], [2036, 0]),
+        ("housing_fund_cny", [{"wage_cny": 10_000}, {"wage_cny": 12 * 35283 + 1}], [1200, 0.12 * 12 * 35283]),
+        # 2,000 a month for each child; 3,000 a month for parents, however many (section 22 of the measures of 2018)
+        ("family_deduction_cny", [ADULT, CHILD, CHILD], [48_000]),
+        ("family_deduction_cny", [ADULT, OLD], [36_000]),
+        ("family_deduction_cny", [ADULT, ADULT, OLD, OLD, CHILD], [60_000]),
+        # Nobody there supports a parent: the old live by themselves, or with a grandchild
+        ("family_deduction_cny", [{"age_years": 62.0, "wage_cny": 50_000}, OLD], [0]),
+        ("family_deduction_cny", [{"age_years": 62.0, "wage_cny": 50_000}, CHILD], [24_000]),
+        ("family_deduction_cny", [{"age_years": 17.0}, {"age_years": 18.0}], [24_000]),
+        # 120,000 - 60,000 - (10.5 % and 36 and 12 %: 27,036) = 32,964; a child's 24,000 is shared by two earners
+        ("taxable_income_cny", [{"wage_cny": 120_000}], [32_964]),
+        ("taxable_income_cny", [{"wage_cny": 120_000}, {"wage_cny": 120_000}, CHILD], [20_964, 20_964, 0]),
+        ("income_tax_cny", [{"wage_cny": 120_000}], [32_964 * 0.03]),
+        *(("old_age_allowance_cny", [{"age_years": age}], [12 * month]) for age, month in (
+            (79, 0), (80, 100), (89, 100), (90, 500), (99, 500), (100, 800), (105, 800))),
+        ("net_income_cny", [{"wage_cny": 120_000}, {"pension_cny": 48_000}], [120_000 - 27_036 - 988.92, 48_000]),
+        # 1,450 a month for each person: two need 34,800
+        ("minimum_living_cny", [{"pension_cny": 20_000}, OLD], [14_800]),
+        ("minimum_living_cny", [{"pension_cny": 34_800}, OLD], [0]),
+        ("minimum_living_cny", [{"pension_cny": 34_799}, OLD], [1]),
+        # The allowance of the old is not counted against it
+        ("disposable_income_cny", [{"pension_cny": 10_000, "age_years": 80.0}], [17_400 + 1200]),
+    ],
+)  # fmt: skip
+def test_each_rule_gives_what_its_law_says_on_either_side_of_its_thresholds(rule, who, expected):
+    assert told_by_law(rule, who) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kwh", "bill"),
+    [(0, 0), (2880, 2880 * 0.4883), (2881, 2880 * 0.4883 + 0.5383), (4800, 2880 * 0.4883 + 1920 * 0.5383),
+     (4801, 2880 * 0.4883 + 1920 * 0.5383 + 0.7883)],
+)  # fmt: skip
+def test_the_price_of_a_block_holds_above_its_limit_only(kwh, bill):
+    assert told_by_law("electricity_bill_cny", [ADULT], kwh=kwh) == pytest.approx([bill])
+
+
+@pytest.mark.parametrize(
+    ("taxable", "rate", "deduction"),
+    [(36_000, 0.03, 0), (36_000, 0.1, 2520), (144_000, 0.1, 2520), (144_000, 0.2, 16_920), (300_000, 0.2, 16_920),
+     (300_000, 0.25, 31_920), (420_000, 0.25, 31_920), (420_000, 0.3, 52_920), (660_000, 0.3, 52_920),
+     (660_000, 0.35, 85_920), (960_000, 0.35, 85_920), (960_000, 0.45, 181_920), (2_000_000, 0.45, 181_920)],
+)  # fmt: skip
+def test_income_tax_is_that_of_the_published_quick_deductions_at_both_ends_of_each_bracket(taxable, rate, deduction):
+    scale = in_force(beijing_rules.parameters(), D(2025, 1, 1))["income_tax"]
+    assert scale(np.array([taxable])) == pytest.approx([taxable * rate - deduction], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("when", "rule", "who", "expected"),
+    [
+        # A year of contributions begins on the first of July, and its last day is the thirtieth of June
+        (D(2023, 6, 30), "pension_contribution_cny", [ADULT], 0.08 * 12 * 5869),
+        (D(2023, 7, 1), "pension_contribution_cny", [ADULT], 0.08 * 12 * 6326),
+        (D(2022, 12, 31), "family_deduction_cny", [ADULT, OLD, OLD, CHILD], 36_000),
+        (D(2023, 1, 1), "family_deduction_cny", [ADULT, OLD, OLD, CHILD], 60_000),
+        (D(2018, 12, 31), "family_deduction_cny", [ADULT, OLD, OLD, CHILD], 0),
+    ],
+)
+def test_a_number_holds_on_its_first_and_on_its_last_day(when, rule, who, expected):
+    assert told_by_law(rule, who, when=when)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("rule", "before"),
+    [
+        ("pension_contribution_cny", D(2019, 4, 30)),
+        ("unemployment_contribution_cny", D(2021, 12, 31)),
+        ("housing_fund_cny", D(2016, 4, 30)),
+        ("income_tax_cny", D(2019, 3, 1)),  # contributions of that day are not known, and are not 0
+        ("old_age_allowance_cny", D(2019, 9, 30)),
+        ("minimum_living_cny", D(2021, 6, 30)),
+        ("electricity_bill_cny", D(2012, 6, 30)),
+    ],
+)
+def test_a_law_whose_numbers_of_a_day_are_not_known_is_an_error_and_not_0(rule, before):
+    with pytest.raises(DataError, match="has no value on this day"):
+        told_by_law(rule, [{"wage_cny": 100_000.0, "age_years": 85.0}], when=before, kwh=100.0)
+
+
 def test_a_home_below_the_minimum_is_brought_up_to_it_and_one_above_is_not():
     persons, households = city(1, 400)
     law = beijing_rules.parameters()
@@ -233,6 +342,12 @@ HOMES = pl.DataFrame({"household_id": [1, 2]})
         (PEOPLE, pl.concat([HOMES, HOMES]), DataError, "stands twice"),
         (PEOPLE.with_columns(salary=pl.lit(None, dtype=pl.Float64)), HOMES, DataError, "have no 'salary'"),
         (PEOPLE.with_columns(salary=pl.lit("x")), HOMES, SchemaError, "needs numbers"),
+        (
+            PEOPLE.with_columns(salary=pl.lit(float("nan"))),
+            HOMES,
+            DataError,
+            "3 rows have a 'salary' that is no finite",
+        ),
         (PEOPLE.drop("salary"), HOMES, UnknownNameError, "salary"),
         (PEOPLE, HOMES.with_columns(salary=1.0), SchemaError, "of persons and of households"),
         (PEOPLE.clear(), HOMES.clear(), DataError, "none to rule"),
@@ -267,3 +382,25 @@ def test_an_amendment_leaves_the_table_and_the_years_before_it_alone():
     assert LAW.equals(before)
     assert in_force(reform, D(2019, 12, 31))["contribution"] == in_force(LAW, D(2019, 12, 31))["contribution"]
     assert in_force(reform, D(2020, 1, 1))["contribution"] == Scale(np.array([0.0]), np.array([0.5]))
+
+
+@pytest.mark.parametrize("kind", [pl.Float32, pl.Int16, pl.UInt32, pl.Decimal(12, 2)])
+def test_the_type_of_a_number_changes_nothing(kind):
+    persons = PEOPLE.with_columns(salary=pl.Series([12_000, 100, 15_000]).cast(kind))
+    told, _ = apply(persons, HOMES, TEMPLATE, parameters=LAW, when=D(2013, 1, 1), wanted="contribution")
+    assert told["contribution"].to_list() == pytest.approx([360, 3, 660])
+
+
+def test_lazy_people_give_lazy_people_and_one_rule_may_be_named_alone():
+    kwargs: dict[str, Any] = dict(parameters=LAW, when=D(2017, 1, 1), wanted="income_tax")
+    lazy, home = apply(PEOPLE.lazy(), HOMES, TEMPLATE, **kwargs)
+    assert isinstance(lazy, pl.LazyFrame) and isinstance(home, pl.DataFrame)
+    assert lazy.collect().equals(apply(PEOPLE, HOMES, TEMPLATE, **kwargs)[0])
+    told = compare(PEOPLE.lazy(), HOMES.lazy(), TEMPLATE, **kwargs)
+    assert isinstance(told, pl.LazyFrame)
+    assert told.collect().equals(compare(PEOPLE, HOMES, TEMPLATE, **kwargs))
+
+
+def test_a_day_that_is_none_is_an_error():
+    with pytest.raises(SchemaError, match=r"The day is '2017-01-01'; expected a date"):
+        apply(PEOPLE, HOMES, TEMPLATE, parameters=LAW, when="2017-01-01", wanted="income_tax")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -74,6 +75,21 @@ def test_the_order_of_changes_is_no_matter():
         (lambda: Scenario.from_token("9" + Scenario("", "").to_token()[1:]), SchemaError, "version"),
         (lambda: Scenario.from_token(Scenario("", "").to_token()[:-4]), SchemaError, "address"),
         (lambda: Scenario.read("/nowhere/plan.yml"), DataError, "no scenario file"),
+        (lambda: Scenario.read(Path(__file__).parent), DataError, "cannot be read as a scenario"),
+        (lambda: Scenario.from_token(5), SchemaError, "address"),
+        (lambda: Scenario.from_yaml("{name_zh: , name_en: y}"), SchemaError, "name_zh of the scenario is empty"),
+        (lambda: Scenario.from_yaml("name_zh: x\nname_en: y\nname_zh: z"), SchemaError, "'name_zh' twice, .* line 3"),
+        (
+            lambda: Scenario.from_yaml("{name_zh: x, name_en: y, changes: [{lever: building_pv, value: 1, value: 2}]}"),
+            SchemaError,
+            "'value' twice",
+        ),
+        (lambda: Scenario.from_yaml("{name_zh: x, name_en: y, changes: &a [*a]}"), SchemaError, "list of mappings"),
+        (lambda: Scenario("", "", Change("building_pv", 1, 2026)), SchemaError, "expected a list of Change"),
+        (lambda: Scenario("", "", [{"lever": "building_pv"}]), SchemaError, r"Scenario\.from_dict"),
+        (lambda: Scenario("", "", phases=["past"]), SchemaError, "holds 'past'; expected Phase"),
+        (lambda: Change(None, 1, 2026), SchemaError, "expected the id of a lever"),
+        (lambda: Phase("近期", "Near", 2030, 2026), RangeError, "'Near' ends on 2026-12-31, before"),
     ],
 )
 def test_what_cannot_be_is_told_with_the_remedy(make, error, told):
@@ -140,3 +156,25 @@ def test_every_example_file_is_a_scenario_in_both_languages():
         plan = Scenario.read(path)
         assert plan.name_zh and plan.name_en
         assert Scenario.from_yaml(plan.to_yaml()) == plan
+
+
+def test_a_limit_is_no_mean_of_itself_and_of_none():
+    # A cap of 8 Mt from the middle of 2026 on, reached at once; 50 stands for no cap.
+    half = Scenario("", "", [Change("ets_cap", 8, "2026-07-02", 2027)]).means("ets_cap", [2025, 2026, 2027, 2028])
+    assert [m.value for m in half] == [50.0, 8.0, 8.0, 50.0]
+    assert [m.days_share for m in half] == pytest.approx([0.0, 183 / 365, 1.0, 0.0])
+    assert [m.way_share for m in half] == [0.0, 1.0, 1.0, 0.0]
+    # Reached over two years: a quarter of the way on the mean of the first, three quarters of the second
+    ramp = Scenario("", "", [Change("ets_cap", 8, 2026, ramp_years=2)]).means("ets_cap", [2026, 2027, 2028])
+    assert [m.value for m in ramp] == pytest.approx([8.0, 8.0, 8.0], rel=1e-12)
+    assert [m.way_share for m in ramp] == pytest.approx([0.25, 0.75, 1.0], abs=0.002)
+    # Half-way to 8 when 6 takes over: the way goes on from there
+    plan = [Change("ets_cap", 8, 2026, 2026, ramp_years=2), Change("ets_cap", 6, 2027, ramp_years=1)]
+    later = Scenario("", "", plan).means("ets_cap", [2027, 2029])
+    assert [m.way_share for m in later] == pytest.approx([0.75, 1.0], abs=0.002)
+    assert 6 < later[0].value < 8 and later[1].value == 6.0
+
+
+def test_levers_that_are_no_limit_hold_the_whole_year_at_their_mean():
+    (mean,) = Scenario("", "", [Change("building_pv", 2, "2028-07-02")]).means("building_pv", [2028])
+    assert (mean.value, mean.days_share, mean.way_share) == (1.0, 1.0, 1.0)

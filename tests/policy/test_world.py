@@ -7,7 +7,7 @@ import pytest
 from citylab.errors import DataError, RangeError, SchemaError
 from citylab.policy.levers import levers
 from citylab.policy.levers.base import draw_of
-from citylab.policy.reference import Reference
+from citylab.policy.reference import RATES, Reference
 from citylab.policy.state import NAMES, emissions
 from citylab.policy.world import AMOUNTS, World
 from tests.policy.conftest import made_up_persons
@@ -83,12 +83,78 @@ def test_persons_that_cannot_be_are_refused(persons):
         World.from_persons(persons.drop("metro_distance_km"))
     with pytest.raises(DataError, match="without persons"):
         World.from_persons(persons.head(0))
-    with pytest.raises(DataError, match="household_size_persons is below 1"):
-        World.from_persons(persons.with_columns(household_size_persons=pl.lit(0)))
-    with pytest.raises(DataError, match="'age_years'"):
-        World.from_persons(persons.with_columns(age_years=pl.lit(None, pl.Int8)))
-    with pytest.raises(DataError, match="income_decile runs from 0"):
-        World.from_persons(persons.with_columns(income_decile=pl.lit(0)))
+
+
+def with_gap(name):
+    return pl.when(pl.int_range(pl.len()) != 3).then(pl.col(name)).alias(name)
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "told"),
+    [
+        (pl.lit(0).alias("household_size_persons"), DataError, "household_size_persons is below 1"),
+        (pl.lit(None, pl.Int8).alias("age_years"), DataError, "'age_years'"),
+        (pl.lit(-5).alias("age_years"), DataError, "age_years is below 0"),
+        (pl.lit("old").alias("age_years"), SchemaError, "'age_years' is String"),
+        (pl.lit(0).alias("income_decile"), DataError, "income_decile runs from 0"),
+        (pl.lit(2.5).alias("income_decile"), DataError, "whole numbers from 1"),
+        (pl.lit(0.0).alias("household_income_cny"), DataError, "household_income_cny is 0 in all rows"),
+        (pl.lit(-1).alias("household_car_count"), DataError, "household_car_count is below 0"),
+        (pl.lit(0).alias("household_car_count"), DataError, "'car_km' sums to 0.0"),
+        (with_gap("is_online"), DataError, "'is_online' of the persons is Boolean with 1 gaps"),
+        (with_gap("has_smartphone"), DataError, "'has_smartphone' of the persons is Boolean with 1 gaps"),
+        (pl.lit(2).alias("has_smartphone"), DataError, "expected true or false"),
+        (with_gap("adcode"), DataError, "adcode is no code of a district in 1 rows, for example None"),
+        (pl.lit("海淀").alias("adcode"), DataError, "for example '海淀'"),
+        (with_gap("household_id"), DataError, "household_id is no whole number"),
+        ((pl.col("household_id") + 10**12).alias("household_id"), DataError, "Number households from 0 upwards"),
+        (pl.lit(1).alias("person_id"), DataError, "person_id has 1 different values"),
+        (pl.lit(0.0).alias("weight_persons"), DataError, "weight_persons is 0"),
+        (pl.lit(-1.0).alias("weight_persons"), DataError, "weight_persons is below 0"),
+    ],
+)
+def test_values_of_persons_that_cannot_be_are_told_by_column(persons, column, error, told):
+    with pytest.raises(error, match=told):
+        World.from_persons(persons.with_columns(column))
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (with_gap("online_persons"), "online_persons is no finite number of 0 or more in 1 cells, for example None"),
+        (pl.lit(float("nan")).alias("smartphone_persons"), "for example nan"),
+        (with_gap("car_km"), "car_km is no finite number"),
+        ((pl.col("persons") * 2).alias("online_persons"), "more online_persons than persons"),
+        (pl.lit(11).alias("income_decile"), "income_decile runs from 11"),
+        (with_gap("metro_band"), "'metro_band' of the cells has 1 gaps"),
+        (with_gap("persons").fill_null(0.0), "1 cells have no persons"),
+    ],
+)
+def test_cells_that_cannot_be_are_told(world, column, told):
+    with pytest.raises(DataError, match=told):
+        World.from_cells(world.table.with_columns(column))
+
+
+def test_persons_of_any_number_type_and_lazy_make_the_same_world(persons, world):
+    other = persons.lazy().with_columns(
+        pl.col("adcode").cast(pl.Categorical),
+        pl.col("household_income_cny").cast(pl.Float64),
+        pl.col("has_smartphone").cast(pl.Int8),
+        pl.col("age_years").cast(pl.Float32),
+    )
+    assert World.from_persons(other).table.equals(world.table)
+
+
+def test_a_table_with_some_synthetic_persons_says_so(persons):
+    some = persons.with_columns(is_synthetic=pl.col("person_id") < 5)
+    none = persons.with_columns(is_synthetic=pl.lit(False))
+    assert World.from_persons(some).is_synthetic and not World.from_persons(none).is_synthetic
+
+
+def test_a_sample_of_one_household_has_no_sampling_error_to_tell(persons):
+    one = persons.filter(pl.col("household_id") == persons.filter(pl.col("household_car_count") > 0)["household_id"][0])
+    with pytest.raises(DataError, match="has 1 households, too few"):
+        World.from_persons(one).replicates(0)
 
 
 def test_a_year_outside_the_reference_is_refused(world):
@@ -106,6 +172,7 @@ def test_persons_by_group_are_the_same_to_the_last_bit_in_every_run():
     # Enough rows for Polars to share a sum among its threads
     rng = np.random.default_rng(5)
     cells = World.from_persons(made_up_persons(20_000, seed=2), collapse=False).table
+    cells = cells.with_columns(pl.lit(0.0).alias(n) for n in RATES)
     cells = cells.with_columns(persons=pl.Series(rng.lognormal(0, 3, cells.height)))
     first = World.from_cells(cells).groups
     for _ in range(5):

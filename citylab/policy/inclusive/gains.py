@@ -273,6 +273,7 @@ def _group_of(grouping: str, known: pl.DataFrame) -> pl.Expr:
     column = pl.col(GROUPINGS[grouping])
     if grouping != "metro_band":
         return column.cast(pl.String)
+    column = column.cast(pl.Float64).fill_nan(None)  # NaN would count as farther than all
     found = pl.lit(None, pl.String)
     for name, low, high in known.select("group", "lower", "upper").iter_rows():
         inside = column >= low if high is None else (column >= low) & (column < high)

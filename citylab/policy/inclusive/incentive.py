@@ -139,13 +139,13 @@ class Incentive:
 
     def eligible(self) -> pl.Expr:
         """Return which trips are eligible by age, district and hour, whatever their mode; unknown is not."""
-        holds = pl.lit(True)
+        holds, age = pl.lit(True), pl.col("age_years").cast(pl.Float64).fill_nan(None)
         if self.min_age is not None:
-            holds &= pl.col("age_years") >= self.min_age
+            holds &= age >= self.min_age
         if self.max_age is not None:
-            holds &= pl.col("age_years") <= self.max_age
+            holds &= age <= self.max_age
         if self.adcodes is not None:
-            holds &= pl.col("start_adcode").is_in(list(self.adcodes))
+            holds &= pl.col("start_adcode").cast(pl.String).is_in([str(a) for a in self.adcodes])
         if self.hours is not None:
             at = pl.col("start_local")
             hour = at.dt.hour() + at.dt.minute() / _MINUTES
@@ -189,15 +189,20 @@ class Conversion:
     source: str = ""
 
     def draws(self, n: int, rng: np.random.Generator) -> Floats:
-        """Return shares drawn from what the counts leave open, or from a triangle over a stated range."""
+        """Return shares drawn from what the counts leave open, or from a triangle over a stated range.
+
+        Of a pilot with a control some may lie below 0: that fewer change where the programme is offered is not ruled
+        out by its counts.
+        """
         if self.treated_converted is None or self.treated_count is None:
             if self.low == self.high:
                 return np.full(n, self.share)
             return np.asarray(rng.triangular(self.low, self.share, self.high, n))
         drawn = _beta(rng, self.treated_converted, self.treated_count, n)
         if self.control_converted is not None and self.control_count is not None:
+            # Not cut off at 0: the mean would then find an effect where counts show none
             drawn = drawn - _beta(rng, self.control_converted, self.control_count, n)
-        return np.clip(drawn, 0.0, 1.0)
+        return drawn
 
     def tidy(self) -> pl.DataFrame:
         """Return it as one row.
@@ -368,7 +373,9 @@ def with_alternatives(trips: Frame, *, service: pl.DataFrame | None = None, fare
         for begin, fare, each in (
             paid.filter(mode=mode).sort("from_km").select("from_km", "fare_cny", "per_km_cny").rows()
         ):
-            cost = pl.when(km >= begin).then(fare + each * (km - begin)).otherwise(cost)
+            # Fares hold up to and with their last kilometre
+            reached = km > begin if begin > 0 else km >= begin
+            cost = pl.when(reached).then(fare + each * (km - begin)).otherwise(cost)
         added[f"cost_{mode}_cny"] = cost
     return back(lf.with_columns(expr.alias(name) for name, expr in added.items() if name not in schema))
 
@@ -681,13 +688,13 @@ def _open_share(trips: _Trips, paid: Floats, cap: int | None) -> Floats:
 def _quantities(trips: _Trips, amounts: Floats, before: Floats, after: Floats, cap: int | None, baseline: float,
                 factors: Floats, kept: float) -> dict[str, float]:  # fmt: skip
     """Return the additive quantities of one draw from the probabilities without and with the payment."""
-    sure = after[:, trips.paid].sum(axis=1) * trips.is_eligible
+    sure = np.maximum(after[:, trips.paid].sum(axis=1), 0.0) * trips.is_eligible
     still = _open_share(trips, sure, cap)
     # Where the cap is reached the trip is as it was without the payment.
     w = trips.weights * still * trips.is_eligible
     paid = after[:, trips.paid].sum(axis=1)
     extra = paid - before[:, trips.paid].sum(axis=1)
-    part = np.divide(extra, paid, out=np.zeros_like(paid), where=paid > 0)
+    part = np.divide(extra, paid, out=np.zeros_like(paid), where=paid != 0)
     spent = (amounts * after).sum(axis=1)
     saved = np.maximum(baseline - factors, 0.0) * trips.paid
     credited = (after * saved).sum(axis=1) * trips.km * kept / _KG_PER_T

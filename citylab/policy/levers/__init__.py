@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from citylab.errors import DeclarationError, suggest
-from citylab.policy.levers.base import STAGES, Enacted, Lever, Prior
+from citylab.policy.levers.base import MARKS, STAGES, Enacted, Lever, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ def lever(id: str) -> Lever:
     """
     known = levers()
     if id not in known:
-        raise suggest(id, known, what="lever", see="citylab.policy.levers.levers()")
+        raise suggest(str(id), known, what="lever", see="citylab.policy.levers.levers()")
     return known[id]
 
 
@@ -84,7 +84,7 @@ def table(lang: str = "en") -> pl.DataFrame:
 
     import polars as pl
 
-    weakest = ("from memory", "secondary", "verified")
+    weakest = tuple(reversed(MARKS))
     rows = []
     for one in levers().values():
         marks = {p.mark for p in one.priors}

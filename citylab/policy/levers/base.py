@@ -30,6 +30,14 @@ STAGES = ("demand", "switch", "efficiency", "supply", "price", "cap", "digital")
 DISTRIBUTIONS = ("triangular", "uniform", "fixed", "choice")
 """How a prior is drawn: ``choice`` gives each of the numbers named in low, central and high an equal chance."""
 
+CITY_WIDE = ("avoided_cny_kwh", "discount_rate")
+"""Parameters that are one quantity of the city: all levers that have one draw it alike, each within its own prior.
+Drawn apart, interest would be high for one lever and low for another, which spoils comparisons and makes sums of levers
+look surer than they are."""
+
+MARKS = ("verified", "secondary", "from memory")
+"""How sure the declared sources are, the surest first."""
+
 Array = np.ndarray
 Draw = Mapping[str, Array]
 """Parameters of a lever, each an array of shape (draws, 1)."""
@@ -77,6 +85,10 @@ class Prior:
         where = f"Prior {self.lever}.{self.parameter} of lever_priors"
         if self.distribution not in DISTRIBUTIONS:
             raise DeclarationError(f"{where} has distribution {self.distribution!r}; expected one of {DISTRIBUTIONS}.")
+        for name in ("low", "central", "high"):
+            number = getattr(self, name)
+            if not isinstance(number, int | float | np.number) or not np.isfinite(number):
+                raise DeclarationError(f"{where} has {name} {number!r}; expected a finite number.")
         if not self.low <= self.central <= self.high:
             raise DeclarationError(
                 f"{where} is not ordered: low {self.low}, central {self.central}, high {self.high}. Swap the numbers."
@@ -139,6 +151,10 @@ class Lever:
         What the lever means and what the model leaves out, a sentence each.
     joint
         Ids of levers with which a rule other than a product holds, with the rule in Chinese and in English.
+    is_limit
+        That its default stands for no limit. A mean of a limit and of none means nothing, so in a year in which it
+        holds in part ``value`` is the limit itself; ``state.days_share`` is the part of the year in which it holds and
+        ``state.way_share`` how far the way from no limit has been gone on these days (:class:`State`).
 
     Notes
     -----
@@ -167,6 +183,7 @@ class Lever:
     note_zh: str = ""
     note_en: str = ""
     joint: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    is_limit: bool = False
 
     def __post_init__(self) -> None:
         from citylab.policy.state import NAMES
@@ -199,7 +216,8 @@ class Lever:
         RangeError
             It is not, or is no finite number.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not self.low <= value <= self.high:
             raise RangeError(
                 f"Lever {self.id!r} got {value!r}; it takes a number from {self.low:g} to {self.high:g} {self.unit}. "
                 f"Give one in that range ({self.default:g} is the reference)."
@@ -217,19 +235,32 @@ class Lever:
         return _enacted_of().get(self.id, ())
 
 
-def priors_from(table: pl.DataFrame) -> tuple[Prior, ...]:
+def priors_from(table: pl.DataFrame | pl.LazyFrame) -> tuple[Prior, ...]:
     """Return the rows of a table of priors as records.
 
     Parameters
     ----------
     table
         Columns of :class:`Prior`; see ``datasets/codes/lever_priors.csv``.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, or a bound is no number.
+    DeclarationError
+        A row that cannot be: bounds that are empty or not in order, an unknown distribution.
     """
-    numbers = ("low", "central", "high")
-    rows = table.select(f.name for f in fields(Prior)).iter_rows(named=True)
+    import polars as pl
+
+    from citylab.frames import lazily, need_columns, need_numbers
+
+    numbers, names = ("low", "central", "high"), [f.name for f in fields(Prior)]
+    lf, _ = lazily(table)  # type: ignore[type-var]
+    need_numbers(need_columns(lf, names, what="priors_from"), numbers, what="priors_from")
+    frame = lf.select(names).with_columns(pl.col(numbers).cast(pl.Float64)).collect()
     return tuple(
-        Prior(**{k: float(v) if k in numbers else "" if v is None else str(v) for k, v in row.items()})  # type: ignore[arg-type]
-        for row in rows
+        Prior(**{k: v if k in numbers else "" if v is None else str(v) for k, v in row.items()})  # type: ignore[arg-type]
+        for row in frame.iter_rows(named=True)
     )
 
 
@@ -256,18 +287,45 @@ def _grouped(records: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
     return {lever: tuple(rows) for lever, rows in found.items()}
 
 
-def annuity(rate: Array, years: Array) -> Array:
-    """Return the yearly payment for one unit of capital, over ``years`` at ``rate`` a year (1/year).
+def vintages(path: Sequence[float], default: float) -> list[tuple[float, int]]:
+    """Return what stands beyond a default after some years, by the year in which it came.
+
+    Parameters
+    ----------
+    path
+        A lever's values of all years since it began, to the present one (:meth:`State.path`).
+    default
+        Its value in the reference.
+
+    Returns
+    -------
+    list of tuple
+        Amount, with the sign of ``value - default``, and its age: whole years, 0 in the year in which it came. The
+        amounts sum to the last value less the default. What is taken away again is the oldest.
 
     Examples
     --------
-    >>> annuity(np.array([0.05, 0.0]), np.array([25.0, 25.0])).round(4).tolist()
-    [0.071, 0.04]
+    >>> vintages([1.0, 3.0, 2.5], 0.0)
+    [(0.5, 2), (2.0, 1)]
+    >>> vintages([2.0, 1.0], 1.0)
+    []
     """
-    # citylab.carbon.buildings.annuity is the same for one rate and columns of a table
-    rate, years = np.broadcast_arrays(np.asarray(rate, dtype=float), np.asarray(years, dtype=float))
-    paid = -np.expm1(-years * np.log1p(rate))
-    return np.divide(rate, paid, out=1.0 / years, where=rate > 0)
+    standing: list[tuple[float, int]] = []
+    before = default
+    for year, value in enumerate(path):
+        come, before = value - before, value
+        while standing and come * standing[0][0] < 0:
+            amount, since = standing.pop(0)
+            if abs(amount) > abs(come):
+                standing.insert(0, (amount + come, since))
+                come = 0.0
+            else:
+                come += amount
+        if value == default:
+            standing = []  # no dust of rounding
+        elif come:
+            standing.append((come, year))
+    return [(amount, len(path) - 1 - since) for amount, since in standing]
 
 
 def draw_of(priors: Sequence[Prior], seed: int, start: int, stop: int) -> tuple[dict[str, Array], Array]:
@@ -278,7 +336,8 @@ def draw_of(priors: Sequence[Prior], seed: int, start: int, stop: int) -> tuple[
     priors
         Of one lever.
     seed, start, stop
-        See :func:`citylab.stats.draws.uniforms`; streams are named ``"lever.parameter"``.
+        See :func:`citylab.stats.draws.uniforms`; streams are named ``"lever.parameter"``, and ``"city.parameter"`` for
+        :data:`CITY_WIDE`.
 
     Returns
     -------
@@ -301,7 +360,8 @@ def draw_of(priors: Sequence[Prior], seed: int, start: int, stop: int) -> tuple[
     values: dict[str, Array] = {}
     for parameter in dict.fromkeys(p.parameter for p in priors):
         rows = [p for p in priors if p.parameter == parameter]
-        u = uniforms(seed, f"{rows[0].lever}.{parameter}", start, stop)
+        owner = "city" if parameter in CITY_WIDE else rows[0].lever
+        u = uniforms(seed, f"{owner}.{parameter}", start, stop)
         options = [_row_for(rows, variant).quantile(u) for variant in variants]
         values[parameter] = np.choose(which, options)[:, None]
     return values, which
@@ -321,12 +381,16 @@ def variants_of(priors: Sequence[Prior]) -> list[str]:
 
 def _row_for(rows: Sequence[Prior], variant: str) -> Prior:
     """Return the row that holds under a variant: its own, or the one for all."""
-    for row in rows:
-        if row.variant == variant:
-            return row
-    for row in rows:
-        if not row.variant:
-            return row
+    for wanted in dict.fromkeys((variant, "")):
+        held = [row for row in rows if row.variant == wanted]
+        if len(held) > 1:
+            raise DeclarationError(
+                f"Prior {rows[0].lever}.{rows[0].parameter} stands {len(held)} times"
+                + (f" for variant {wanted!r}" if wanted else "")
+                + ". Keep one row, or name rival models in variant."
+            )
+        if held:
+            return held[0]
     raise DeclarationError(
         f"Prior {rows[0].lever}.{rows[0].parameter} has rows for {[r.variant for r in rows]} but none for variant "
         f"{variant!r}. Add one, or one with an empty variant."

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from citylab.policy.levers.base import Draw, Lever, annuity
+from citylab.policy.levers.base import Draw, Lever
+from citylab.stats.money import annuity
 
 if TYPE_CHECKING:
     from citylab.policy.state import State

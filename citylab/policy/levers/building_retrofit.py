@@ -6,7 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from citylab.policy.comfort import worth
-from citylab.policy.levers.base import Draw, Lever, annuity
+from citylab.policy.levers.base import Draw, Lever
+from citylab.stats.money import annuity
 
 if TYPE_CHECKING:
     from citylab.policy.state import State
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
     """Retrofit the buildings that take the share ``value`` of heat; warmer rooms take back some of the saving.
 
-    A degree of warmth costs less heat than before: what is taken as warmer rooms is worth its price half-way between
-    before and after. Capital is an annuity over the life of the measures. The public purse grants a share of it in the
-    year of building: to households for homes, to firms for offices and public buildings.
+    A GJ saved spares what it costs as the homes are heated then, in part by pumps. A degree of warmth costs less heat
+    than before: what is taken as warmer rooms is worth its price half-way between before and after. Capital is an
+    annuity over the life of the measures. The public purse grants a share of it in the year of building: to households
+    for homes, to firms for offices and public buildings.
     """
     better, back = draw["saving_share"], draw["rebound_share"]
     saved = value * better * (1 - back)
@@ -25,12 +27,15 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     warmer = value * better * back / (1 - better)
     yearly = annuity(draw["discount_rate"], draw["life_years"])
     built = max(value - state.previous_value, 0.0)
-    for name, owner in (("heat_gj", "household"), ("public_heat_gj", "firm")):
-        before = state[name]
+    for name, pumps, electricity, owner in (
+        ("heat_gj", "heat_pump_share", "electricity_cny_kwh", "household"),
+        ("public_heat_gj", "public_heat_pump_share", "services_electricity_cny_kwh", "firm"),
+    ):
+        before, by_pump = state[name], state[pumps]
+        price = state["heat_cny_gj"] * (1 - by_pump) + state["heat_pump_kwh_gj"] * state[electricity] * by_pump
         capital = before / draw["heat_gj_m2"] * draw["cost_cny_m2"]
-        state.spend(value * capital * yearly - before * saved * state["heat_cny_gj"], owner)
+        state.spend(value * capital * yearly - before * saved * price, owner)
         state.transfer(built * capital * draw["public_share"], "budget", owner)
-        price = state["heat_cny_gj"]
         state.enjoy(worth(before * warmer, price, -better * price), owner)
         state[name] = before * (1 - saved)
 

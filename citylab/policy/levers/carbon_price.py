@@ -82,6 +82,7 @@ def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None
     left = emitted * np.exp(-draw["industry_response"] * value)
     state.spend((emitted - left) * value * draw["triangle_share"], "firm")
     state["industry_co2_t"] = left
+    state.industry_carbon_cny_t = value
     state.transfer(left * value + offices * carbon_kwh, "firm", "budget")
 
 
@@ -108,10 +109,14 @@ LEVER = Lever(
     "industry abates not a tonne more for it.",
     joint=MappingProxyType(
         {
+            "building_pv": (
+                "碳价按全部用电计收，包括新增光伏发的电：两者同用时碳价收入偏高",
+                "charged on all kWh used, those from added panels too: with both, the receipts are too high",
+            ),
             "ets_cap": (
                 "总量上限在碳价之后起作用：上限有约束力时，无论价格多少，工业都排放到上限",
                 "the cap acts after the price: where it binds, industry emits the cap at any price",
-            )
+            ),
         }
     ),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from citylab.policy.levers.base import Draw, Lever
+from citylab.policy.levers.base import Draw, Lever, vintages
 from citylab.policy.travel import TOUCHES, drive, ride_instead
 
 if TYPE_CHECKING:
@@ -15,23 +15,30 @@ if TYPE_CHECKING:
 
 WORKING_DAYS = 5.0
 """Days of the week on which a plate can be restricted."""
+TODAY_DAYS = 1.0
+"""Days of the reference, in force since 2008 (``lever_enacted``)."""
 
 
 def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
     """Restrict each car on ``value`` working days a week instead of one.
 
     A day takes its published effect off the kilometres, never more than a working day's own share of the week. The
-    effect fades as people shift trips to other days or buy a second car, down to the part that lasts. Two versions of
-    the same study are rival models. A trip that may not be driven was worth what it cost more than the ride instead,
+    effect of each day that comes or goes fades from its own year on, as people shift trips to other days or buy a
+    second car, down to the part that lasts; a year has the mean of its fading. Two versions of the same study are rival
+    models. A trip that may not be driven was worth what it cost more than the ride instead,
     and the time and comfort that the ride lacks (hardship) on top: both are lost in kind, the fuel is saved in money.
     """
     day = np.minimum(draw["effect_share"], draw["weekday_share"] / WORKING_DAYS)
-    lasting = draw["lasting_share"]
-    now = lasting + (1 - lasting) * np.exp(-years_in_force / draw["fade_years"])
-    saved = state["car_km"] * ((value - 1) * day * now)
+    lasting, fade = draw["lasting_share"], draw["fade_years"]
+    days = np.zeros((1, 1))
+    for more, age in vintages(state.path(value, years_in_force), TODAY_DAYS):
+        # Mean of exp(-t / fade) over the year from age to age + 1
+        fresh = fade * (np.exp(-age / fade) - np.exp(-(age + 1) / fade))
+        days = days + more * (lasting + (1 - lasting) * fresh)
+    saved = state["car_km"] * (days * day)
     spent = drive(state, -saved)
     spent = spent + ride_instead(
-        state, saved, trip_km=draw["trip_km"], share=draw["transit_share"], taken_back=value < 1
+        state, saved, trip_km=draw["trip_km"], share=draw["transit_share"], taken_back=value < TODAY_DAYS
     )
     state.enjoy(spent - saved * draw["hardship_cny_km"], "household")
 
@@ -44,7 +51,7 @@ LEVER = Lever(
     low=0.0,
     high=2.5,
     step=0.5,
-    default=1.0,
+    default=TODAY_DAYS,
     stage="demand",
     touches=TOUCHES,
     first_date=dt.date(2026, 1, 1),

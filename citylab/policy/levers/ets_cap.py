@@ -20,21 +20,29 @@ HIGH_MT = 50.0
 
 
 def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
-    """Let industry emit at most ``value`` Mt: trade makes the marginal cost of what is cut the price of an allowance.
+    """Let industry emit at most ``value`` Mt a year: trade makes the marginal cost of a cut the price of an allowance.
 
     Marginal cost rises in proportion to the share that is cut, so cutting costs half the price on average. Allowances
-    that are auctioned cost that price within the floor and the ceiling of the market; the others are given.
+    that are auctioned cost that price within the floor and the ceiling of the market; the others are given. A cap that
+    holds for a part of the year caps that part of the emissions, and a cap that is being reached has cut as much of
+    what it will cut as of its way is gone.
+
+    Where a carbon price acts before, a further cut begins at that price, which is no longer due for it: an allowance is
+    worth what a tonne costs beyond the price.
     """
     if value >= HIGH_MT:
         return
     before = state["industry_co2_t"]
-    after = np.minimum(before, value * T_PER_MT)
-    cut = before - after
+    held = before - state.way_share * np.maximum(before - value * T_PER_MT, 0.0)  # at the pace of days under the cap
+    cut = before - held
     price = draw["slope_cny_t"] * np.divide(cut, before, out=np.zeros_like(cut), where=before > 0)
-    state.spend(cut * price * draw["triangle_share"], "firm")
-    sold = np.where(after < before, np.clip(price, draw["floor_cny_t"], draw["ceiling_cny_t"]), 0.0)
-    state.transfer(after * draw["auction_share"] * sold, "firm", "budget")
-    state["industry_co2_t"] = after
+    priced = state.industry_carbon_cny_t
+    state.spend(state.days_share * cut * (priced + price * draw["triangle_share"]), "firm")
+    if priced:
+        state.transfer(state.days_share * cut * priced, "budget", "firm")
+    sold = np.where(held < before, np.clip(price, draw["floor_cny_t"], draw["ceiling_cny_t"]), 0.0)
+    state.transfer(state.days_share * held * draw["auction_share"] * sold, "firm", "budget")
+    state["industry_co2_t"] = before - state.days_share * cut
 
 
 LEVER = Lever(
@@ -50,6 +58,7 @@ LEVER = Lever(
     touches=("industry_co2_t", "firm_cny", "budget_cny", "resource_cny"),
     first_date=dt.date(2026, 1, 1),
     apply=apply,
+    is_limit=True,
     note_zh="工业直接排放的上限，最高值表示不设上限；是硬上限，价格触及上限时政府不会增发；"
     "企业之间的细节见 citylab.policy.market。",
     note_en="Cap on direct emissions of industry, its upper end is no cap. The cap is hard: no allowances are "
@@ -57,9 +66,9 @@ LEVER = Lever(
     joint=MappingProxyType(
         {
             "carbon_price": (
-                "碳价先起作用：上限有约束力时，无论价格多少，工业都排放到上限；此时上限的额外成本偏低，因为其边际成本从零重新算起",
-                "acts before: where the cap binds, industry emits the cap at any price. What the cap costs on top of a "
-                "price is then too low, since its marginal cost starts anew at nothing",
+                "碳价先起作用：上限有约束力时，无论价格多少，工业都排放到上限；再减的成本从碳价算起，减掉的不再交碳价",
+                "acts before: where the cap binds, industry emits the cap at any price. What is cut on top costs the "
+                "price at least, and no longer pays it",
             )
         }
     ),

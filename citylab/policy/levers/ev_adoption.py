@@ -13,18 +13,24 @@ if TYPE_CHECKING:
     from citylab.policy.state import State
 
 
+MEAN_OF_YEAR = 0.5
+"""Part of a year that has passed on the mean of its days."""
+
+
 def apply(state: State, value: float, draw: Draw, years_in_force: float) -> None:
     """Let the spread run at ``value`` times its pace: innovation p and imitation q are both multiplied by it.
 
-    On Bass's curve that is the reference moved forward in time by the years gained, ``sum of (value - 1)``. With
-    ``r = q / p`` and ``g = exp((p + q) x years gained)`` a share F becomes
+    On Bass's curve that is the reference moved forward in time by the years gained: ``value - 1`` in each year before,
+    and half of it in this one, whose kilometres are driven around its middle. With ``r = q / p`` and
+    ``g = exp((p + q) x years gained)`` a share F becomes
 
         F + (1 + r F) (g - 1) (1 - F) / (g (1 + r F) + r (1 - F)),
 
     which is F at g = 1 and never above 1. An electric kilometre saves petrol and its taxes, and carries a part of the
     dearer car; the public purse pays a share of that.
     """
-    gained_years = sum(v - 1 for v in state.path(value, years_in_force))
+    *before, this = state.path(value, years_in_force)
+    gained_years = sum(v - 1 for v in before) + (this - 1) * MEAN_OF_YEAR
     p, q = draw["innovation"], draw["imitation"]
     growth, ratio, share = np.expm1((p + q) * gained_years), q / p, state["ev_share"]
     known = 1 + ratio * share

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from citylab.policy.levers.base import Draw, Lever, annuity
+from citylab.policy.levers.base import Draw, Lever
+from citylab.stats.money import annuity
 
 if TYPE_CHECKING:
     from citylab.policy.state import State

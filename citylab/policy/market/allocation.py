@@ -59,12 +59,16 @@ def rule(scheme: str, name: str, on: dt.date, *, table: pl.DataFrame | None = No
         No such scheme or rule.
     EditionError
         No edition of the rule is declared for that day, or two are.
+    SchemaError
+        ``on`` is no date.
 
     Examples
     --------
     >>> rule("beijing", "entry_threshold", dt.date(2015, 1, 1)), rule("beijing", "entry_threshold", dt.date(2024, 1, 1))
     (10000.0, 5000.0)
     """
+    if not isinstance(on, dt.date):
+        raise SchemaError(f"The day is {on!r}; expected a date such as datetime.date(2026, 1, 1).")
     told = tables.read("ets_rules") if table is None else table
     for column, asked in (("scheme", scheme), ("rule", name)):
         if told.filter(pl.col(column) == asked).is_empty():
@@ -183,7 +187,9 @@ def allocated(
             str(method), get_args(Method), what="method of allocation", see="citylab.policy.market.allocation"
         )
     if method is None:
-        schema = need_columns(lf, {"allocation_method": "one of " + ", ".join(get_args(Method))}, what="allocated")
+        wanted = {"firm_id": "who", "allocation_method": "one of " + ", ".join(get_args(Method))}
+        schema = need_columns(lf, wanted, what="allocated")
+        need_numbers(schema, sorted({c for needed in NEEDS.values() for c in needed} & set(schema)), what="allocated")
         known = pl.col("allocation_method").is_in(list(get_args(Method))).fill_null(False)
         lf = lf.filter(refuse(~known, "firm_id", "allocation_method", message=_unknown))
     else:

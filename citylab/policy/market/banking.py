@@ -6,7 +6,8 @@ regression: begin with each year alone, and where a later year's discounted pric
 (pool adjacent violators). That is exact, and needs no solver; :mod:`citylab.policy.market.programme` has the same
 optimum from a linear programme, for checks. A collar and offsets are steps of the same curves and stay exact.
 
-Firms foresee the whole path. Transaction costs and allocation by output were not worked out together with banking.
+Firms foresee the whole path. With allowances for output (:func:`output_path`) net demand is what is pooled. Transaction
+costs were not worked out together with banking: who keeps allowances then matters, as keeping one's own is no trade.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import polars as pl
 from citylab.errors import DataError, RangeError
 from citylab.frames import need_columns, need_numbers
 from citylab.policy.market.equilibrium import (
+    Basis,
     Clearing,
+    Makers,
     Offsets,
     Tail,
     amounts,
@@ -30,6 +33,10 @@ from citylab.policy.market.equilibrium import (
     collar,
     fitted,
     government,
+    made_at,
+    makers,
+    need_emissions,
+    need_one_price,
     responses,
 )  # fmt: skip
 from citylab.policy.market.firms import (
@@ -128,7 +135,24 @@ def pooled(
     needed[0] -= before
     supply = fitted(kinks(now), tails, years)
 
-    blocks: list[tuple[int, int, float, float]] = []  # first year, one past the last, need, price
+    blocks = _blocks(supply, needed)
+    level = np.concatenate([np.full(end - start, price) for start, end, _, price in blocks])
+    done = responses(now, level, _spread(supply, blocks, level, needed), tails)
+    spare = done.abated_t.sum(-1) + done.tails_t.sum(-1) - needed
+    bank = np.cumsum(spare)
+    small = ROUNDING * max(float(np.abs(needed).sum()), float(now.baseline_t.sum()), 1.0)
+    bank = np.where(np.abs(bank) <= small, 0.0, bank)
+    assert (bank >= 0).all()  # what pooling guarantees
+    return Banked(level / worth, done.abated_t, done.tails_t, bank)
+
+
+Block = tuple[int, int, float, float]
+"""Years that share one discounted price: first, one past the last, what they need together, and the price."""
+
+
+def _blocks(supply: Supply, needed: Floats) -> list[Block]:
+    """Return the years pooled until no later price is above an earlier one, or say which caps cannot be met."""
+    blocks: list[Block] = []
     for year, (need, price) in enumerate(zip(needed, supply.crossing(needed), strict=True)):
         blocks.append((year, year + 1, float(need), float(price)))
         while len(blocks) > 1 and blocks[-2][3] <= blocks[-1][3]:
@@ -143,14 +167,7 @@ def pooled(
             f"CO2 must be abated, and {most:,.6g} t can be. Raise the caps, give firms "
             "further measures, or set a ceiling at which the government sells."
         )
-    level = np.concatenate([np.full(end - start, price) for start, end, _, price in blocks])
-    done = responses(now, level, _spread(supply, blocks, level, needed), tails)
-    spare = done.abated_t.sum(-1) + done.tails_t.sum(-1) - needed
-    bank = np.cumsum(spare)
-    small = ROUNDING * max(float(np.abs(needed).sum()), float(now.baseline_t.sum()), 1.0)
-    bank = np.where(np.abs(bank) <= small, 0.0, bank)
-    assert (bank >= 0).all()  # what pooling guarantees
-    return Banked(level / worth, done.abated_t, done.tails_t, bank)
+    return blocks
 
 
 def _between(supply: Supply, start: int, end: int, need: float, low: float, high: float) -> float:
@@ -175,7 +192,7 @@ def _between(supply: Supply, start: int, end: int, need: float, low: float, high
     return float(local.crossing(np.array([need]))[0])
 
 
-def _spread(supply: Supply, blocks: Sequence[tuple[int, int, float, float]], level: Floats, needed: Floats) -> Floats:
+def _spread(supply: Supply, blocks: Sequence[Block], level: Floats, needed: Floats) -> Floats:
     """Return what each year abates; of what is to be had at the very price, earlier years use theirs first."""
     rows = np.arange(len(level))
     at = (supply.price < level[:, None]).sum(axis=-1) - 1
@@ -265,13 +282,16 @@ def path(
     Returns
     -------
     Path
-        Central values and intervals. ``saving_by_banking`` compares with the same caps without keeping; empty where
-        these could not be met.
+        Central values and intervals. ``saving_by_banking`` compares with the same caps without keeping, what the
+        government sells at its ceiling and does not hold back at its floor counted at that price, as emissions may then
+        differ; empty where these caps could not be met.
 
     Raises
     ------
     SchemaError, DataError, RangeError
         Tables or numbers that cannot be, or caps that cannot be met.
+    RefusalError
+        Offsets that a firm could not use up.
 
     References
     ----------
@@ -329,13 +349,16 @@ def path(
     of_offsets = had[:, :, :-2]
     offset_cost = (of_offsets * np.array([q[0, 0] for q, _ in tails[:-2]])).sum(-1)
     share = given / given.sum() if given.sum() > 0 else np.zeros_like(given)
-    bought = emitted - given * moves[:, None] - of_offsets.sum(-1)[:, :, None] * share
+    used = of_offsets.sum(-1)[:, :, None] * share
+    need_emissions(used, emitted)
+    bought = emitted - given * moves[:, None] - used
     net = abating + price[:, :, None] * bought + offset_cost[:, :, None] * share
     net_of_firm = (net * worth[:, None]).sum(1)
     cost = (abating.sum(-1) + offset_cost) @ worth
     state = cap - given.sum() * moves - (held - had[:, :, -2]) + had[:, :, -1]
     revenue = (state * price) @ worth
     alone = _alone(cases[0][0], cap, tails, held, bank_t, worth)
+    together = float(cost[0] + (had[0, :, -2:] @ np.array([q[0, 0] for q, _ in tails[-2:]])) @ worth)
 
     def ends(values: Floats) -> tuple[Floats, Floats]:
         return bootstrap.interval(values[1:], level=level)
@@ -376,7 +399,7 @@ def path(
     for name, values in (("market_cost", cost), ("revenue", revenue), ("net_cost", net_of_firm.sum(-1))):
         bottom, top = ends(values)
         rows.append((name, "CNY", float(values[0]), float(bottom), float(top)))
-    rows.append(("saving_by_banking", "CNY", None if alone is None else alone - float(cost[0]), None, None))
+    rows.append(("saving_by_banking", "CNY", None if alone is None else alone - together, None, None))
     totals = pl.DataFrame(
         rows,
         {"measure": pl.String, "unit": pl.String} | dict.fromkeys(("value", "value_low", "value_high"), pl.Float64),
@@ -386,24 +409,126 @@ def path(
     return Path(by_year, by_firm, totals, level, draws, synthetic, rests_on + ("assume_synthetic_firms",) * synthetic)
 
 
+def output_path(
+    firms: Table, periods: Table, *, rate: float, basis: Basis = "output", bank_t: float = 0.0
+) -> pl.DataFrame:
+    """Return the path of a market with banking and no borrowing where firms also choose how much they make.
+
+    Parameters
+    ----------
+    firms
+        As for :func:`citylab.policy.market.equilibrium.output_based`.
+    periods
+        One row a year, in order and without gaps: ``year`` and, under a fixed cap, ``cap_co2_t`` [t CO2] in each year.
+        Without that column as many allowances are issued as firms earn. ``benchmark_factor`` [1] if benchmarks are
+        tightened, ``baseline_factor`` [1] if firms grow, ``cost_factor`` [1] if abating gets cheaper.
+    rate
+        Rate of interest at which firms weigh years [1 a year].
+    basis
+        As for :func:`~citylab.policy.market.equilibrium.output_based`.
+    bank_t
+        Allowances kept from before the first year [t CO2].
+
+    Returns
+    -------
+    polars.DataFrame
+        One row a firm and year: ``year``, the columns of
+        :func:`~citylab.policy.market.equilibrium.output_based`, and ``bank_co2_t``, what all firms together keep at the
+        end of the year. Central values: the priors of the cost curves are not run through this model.
+
+    Raises
+    ------
+    SchemaError, DataError, RangeError, RefusalError
+        As for :func:`~citylab.policy.market.equilibrium.output_based` and :func:`path`.
+
+    Notes
+    -----
+    At a price, a firm chooses in each year as it would in that year alone. Net demand, what is emitted less what is
+    earned with output, falls with the price in straight pieces, so that pooling finds the path as it does for fixed
+    output.
+
+    Examples
+    --------
+    One firm that emits 1,000 - 11·p under allowances for output: alone the years would cost 50/11 and 150/11 CNY/t.
+
+    >>> firm = pl.DataFrame(
+    ...     {
+    ...         "firm_id": ["a"], "baseline_co2_t": [1000.0], "macc_slope_cny_t2": [0.1], "output": [1000.0],
+    ...         "benchmark_t_unit": [0.9], "marginal_cost_slope_cny_unit2": [0.1],
+    ...     }
+    ... )
+    >>> years = pl.DataFrame({"year": [2026, 2027], "cap_co2_t": [950.0, 850.0]})
+    >>> found = output_path(firm, years, rate=0.0)
+    >>> found.select(pl.col("price_cny_t", "co2_t", "bank_co2_t").round(6)).rows()
+    [(9.090909, 900.0, 50.0), (9.090909, 900.0, 0.0)]
+    """
+    lf = lazy(periods)
+    is_capped = "cap_co2_t" in lf.collect_schema()
+    when = _years(lf if is_capped else lf.with_columns(cap_co2_t=pl.lit(0.0)), "benchmark_factor")
+    table, today = makers(firms, basis, what="output_path")
+    cap = amounts(when["cap_co2_t"].to_numpy())
+    years: list[Makers] = []
+    supplies: list[Supply] = []
+    needed = np.empty(len(cap))
+    worth = discounts(rate, len(cap))
+    kept = float(amounts(bank_t, what="bank")[0])
+    for k, (grown, cheaper, strict) in enumerate(
+        when.select("baseline_factor", "cost_factor", "benchmark_factor").iter_rows()
+    ):
+        firm = replace(
+            today, made=today.made * grown, slope=today.slope * cheaper / grown, give=today.give * grown,
+            given=today.given * strict, rebate=today.rebate * strict,
+        )  # fmt: skip
+        earned = np.zeros_like(firm.rebate) if is_capped else firm.rebate
+        need_one_price(firm, earned, table)
+        issued = cap[k] if is_capped or basis == "output" else float((firm.given * firm.made).sum())
+        needed[k] = firm.needed_t(earned, issued) - (kept if k == 0 else 0.0)
+        years.append(firm)
+        supplies.append(firm.supply(earned))
+    # From here on all prices are those of the first year
+    supply = Supply(
+        np.concatenate([s.price * w for s, w in zip(supplies, worth, strict=True)]),
+        np.concatenate([s.below for s in supplies]),
+        np.concatenate([s.above for s in supplies]),
+        np.concatenate([s.slope / w for s, w in zip(supplies, worth, strict=True)]),
+    )
+    blocks = _blocks(supply, needed)
+    level = np.concatenate([np.full(end - start, price) for start, end, _, price in blocks])
+    bank = np.cumsum(supply.at(level) - needed)
+    small = ROUNDING * max(float(np.abs(needed).sum()), float((today.intensity * today.made).sum()), 1.0)
+    bank = np.where(np.abs(bank) <= small, 0.0, bank)
+    parts = [
+        made_at(table, firm, float(price)).select(
+            pl.lit(year).cast(when.schema["year"]).alias("year"), pl.all(), bank_co2_t=pl.lit(float(left))
+        )
+        for firm, price, left, year in zip(years, level / worth, bank, when["year"], strict=True)
+    ]
+    return pl.concat(parts)
+
+
 def _alone(
     curves: Maccs, cap: Floats, tails: Sequence[Tail], held: Floats, bank_t: float, worth: Floats
 ) -> float | None:
-    """Return what the same caps would cost if nothing could be kept; ``None`` where they could not be met."""
+    """Return what the same caps would cost if nothing could be kept; ``None`` where they could not be met.
+
+    What the government sells at its ceiling and gives back at its floor counts at that price: emissions are no saving.
+    """
     issued = cap.copy()
     issued[0] += bank_t
     try:
         done: Clearing = cleared(curves, issued, tails, held)
     except RangeError:
         return None
-    of_offsets = (done.tails_t[:, :-2] * np.array([q[0, 0] for q, _ in tails[:-2]])).sum(-1)
-    return float((cost_cny(curves, done.abated_t).sum(-1) + of_offsets) @ worth)
+    of_tails = done.tails_t @ np.array([q[0, 0] for q, _ in tails])
+    return float((cost_cny(curves, done.abated_t).sum(-1) + of_tails) @ worth)
 
 
-def _years(periods: Table) -> pl.DataFrame:
+def _years(periods: Table, *more: str) -> pl.DataFrame:
+    """Return the years of a path with its factors, 1 where none is given."""
     lf = lazy(periods)
     schema = need_columns(lf, {"year": "calendar year", "cap_co2_t": "allowances issued in the year"}, what="path")
-    extra = [c for c in ("baseline_factor", "cost_factor") if c in schema]
+    factors = ("baseline_factor", "cost_factor", *more)
+    extra = [c for c in factors if c in schema]
     need_numbers(schema, ["year", "cap_co2_t", *extra], what="path")
     table = lf.select("year", "cap_co2_t", *extra).collect()
     years = table["year"].to_list()
@@ -412,11 +537,11 @@ def _years(periods: Table) -> pl.DataFrame:
     if any(b is None or a is None or b != a + 1 for a, b in itertools.pairwise(years)):
         raise DataError(f"The years are {years}; expected each once, in order and without gaps.")
     table = table.with_columns(
-        *(pl.lit(1.0).alias(c) for c in ("baseline_factor", "cost_factor") if c not in schema),
+        *(pl.lit(1.0).alias(c) for c in factors if c not in schema),
         pl.col("cap_co2_t").cast(pl.Float64).fill_null(float("nan")),
     )
     for c in extra:
         wrong = table.filter(~(pl.col(c).cast(pl.Float64).is_finite() & (pl.col(c) > 0)).fill_null(False))
         if wrong.height:
             raise RangeError(f"{c} of {wrong['year'][0]} is {wrong[c][0]}; expected a number above 0.")
-    return table.with_columns(pl.col(c).cast(pl.Float64) for c in ("baseline_factor", "cost_factor"))
+    return table.with_columns(pl.col(c).cast(pl.Float64) for c in factors)

@@ -320,6 +320,15 @@ def price(
     return cleared(firms, cap, tails, tails[0][1][:, 0]).price
 
 
+def need_emissions(offsets_t: Floats, emitted_t: Floats) -> None:
+    """Refuse offsets [t CO2] of a firm beyond what it emits: an offset cannot be turned into an allowance."""
+    if (offsets_t > emitted_t * (1 + ROUNDING) + ROUNDING).any():
+        raise RefusalError(
+            "A firm would surrender more offsets than it emits; how others would share the rest was not worked out. "
+            "Offer fewer offsets, or lower limit_share."
+        )
+
+
 # trading at a cost
 
 
@@ -362,8 +371,9 @@ def _costly(
         )
     p = found[:, None]
     abated = smooth * np.minimum(np.clip(short, np.maximum(p - fee, 0.0) * per, (p + fee) * per), curves.baseline_t)
-    # What jumps: spare allowances, and each firm's steps as it buys less and as it sells
-    groups = [(zero + fee, spare + zero), (np.maximum(cost - fee, 0.0), inside), (cost + fee, width - inside)]
+    # What jumps: spare allowances, and each firm's steps as it buys less and as it sells. A step cheaper than the fee
+    # pays even at a price of 0, whether it is needed or not
+    groups = [(zero + fee, spare + zero), (cost - fee, inside), (cost + fee, width - inside)]
     (released, *of_steps), had = _jumped(found, needed - abated.sum(-1), groups, tails)
     for amount in of_steps:
         np.add.at(abated, (np.arange(cases)[:, None], np.broadcast_to(owner, amount.shape)), amount)
@@ -592,11 +602,7 @@ def _told(
     withheld = held - given_back
     in_proportion = given / given.sum() if given.sum() > 0 else np.zeros_like(given)
     used = of_offsets.sum(-1)[:, None] * in_proportion
-    if (used > emitted * (1 + ROUNDING) + ROUNDING).any():
-        raise RefusalError(
-            "A firm would surrender more offsets than it emits; how others would share the rest was not worked out. "
-            "Offer fewer offsets, or lower limit_share."
-        )
+    need_emissions(used, emitted)
     offset_cost = sum((q * u[:, None] for (q, _), u in zip(offered, of_offsets.T, strict=True)), np.zeros((1, 1)))
     offset_cost = offset_cost * in_proportion
     open_t = emitted - used - given
@@ -627,6 +633,7 @@ def _told(
     market = (abating + offset_cost + fees).sum(-1)
     saving = standard - market
     surrendered = emitted.sum(-1) - used.sum(-1)
+    nothing = np.where(np.isnan(saving), saving, 0.0)
     quantities: list[tuple[str, str, Floats]] = [
         ("price", "CNY/t", done.price),
         ("cap", "t CO2", np.broadcast_to(cap, done.price.shape)),
@@ -643,7 +650,7 @@ def _told(
         ("market_cost", "CNY", market),
         ("standard_cost", "CNY", standard),
         ("saving", "CNY", saving),
-        ("saving_share", "1", np.divide(saving, standard, out=np.zeros_like(saving), where=standard > 0)),
+        ("saving_share", "1", np.divide(saving, standard, out=nothing, where=standard > 0)),
         ("net_cost", "CNY", net.sum(-1)),
     ]
     rows = []
@@ -734,6 +741,84 @@ def output_based(firms: Table, *, cap_t: float | None = None, basis: Basis = "ou
     Fischer (2001), Rebating environmental policy revenues: output-based allocations and tradable performance standards,
     Resources for the Future Discussion Paper 01-22 (from memory).
     """
+    table, firm = makers(firms, basis, what="output_based")
+    fixed = float((firm.given * firm.made).sum()) if basis == "lump_sum" else None
+    cap = fixed if cap_t is None else float(amounts(cap_t)[0])
+    earned = firm.rebate if cap is None else np.zeros_like(firm.rebate)
+    need_one_price(firm, earned, table)
+    found = float(firm.supply(earned).crossing(np.array([firm.needed_t(earned, cap or 0.0)]))[0])
+    if math.isinf(found):
+        raise RangeError("The cap cannot be met, whatever the price. Raise it.")
+    return made_at(table, firm, found)
+
+
+@dataclass(frozen=True)
+class Makers:
+    """Firms that choose how much they make at a price of allowances, as arrays with one entry a firm.
+
+    Attributes
+    ----------
+    made
+        Today's output [units].
+    intensity
+        Emissions of a unit without abatement, I [t CO2/unit].
+    slope
+        c of the cost of abating ½·c·a² [CNY/t²].
+    give
+        Units made less for each CNY that a unit costs more [unit²/CNY]; 0 where output is fixed.
+    given
+        Allowances for a unit, B [t CO2/unit].
+    rebate
+        B where allowances follow output, else 0.
+    """
+
+    made: Floats
+    intensity: Floats
+    slope: Floats
+    give: Floats
+    given: Floats
+    rebate: Floats
+
+    @property
+    def end(self) -> Floats:
+        """Price from which on a firm abates all it emits [CNY/t]; infinite where it never does."""
+        per_price = 1 / self.slope + self.intensity * (self.intensity - self.rebate) * self.give
+        last = np.full_like(per_price, np.inf)
+        return np.divide(self.intensity * self.made, per_price, out=last, where=per_price > 0)
+
+    def per_price(self, earned: Floats) -> tuple[Floats, Floats]:
+        """Return by how much net demand for allowances falls with the price, before a firm's end and after [t²/CNY].
+
+        Net demand is what is emitted less what is earned with output, ``earned`` [t CO2/unit].
+        """
+        before = (self.intensity - earned) * (self.intensity - self.rebate) * self.give + 1 / self.slope
+        return before, earned * self.rebate * self.give / (1 + self.slope * self.intensity**2 * self.give)
+
+    def needed_t(self, earned: Floats, cap_t: float) -> float:
+        """Return the net demand at a price of 0 beyond the cap [t CO2]."""
+        return float(((self.intensity - earned) * self.made).sum() - cap_t)
+
+    def supply(self, earned: Floats) -> Supply:
+        """Return by how much net demand falls up to a price."""
+        before, after = self.per_price(earned)
+        corner = np.isfinite(self.end)
+        return Supply.of(
+            np.concatenate([[0.0], np.where(corner, self.end, 0.0)])[None, :],
+            np.zeros((1, len(self.made) + 1)),
+            np.concatenate([[before.sum()], np.where(corner, after - before, 0.0)])[None, :],
+            last=float(np.where(corner, after, before).sum()),
+        )
+
+    def chosen(self, price: float) -> tuple[Floats, Floats]:
+        """Return output [units] and abatement [t CO2] at a price."""
+        inner = self.made - price * (self.intensity - self.rebate) * self.give
+        outer = (self.made + self.rebate * price * self.give) / (1 + self.slope * self.intensity**2 * self.give)
+        output = np.where(price < self.end, inner, outer)
+        return output, np.where(price < self.end, price / self.slope, self.intensity * output)
+
+
+def makers(firms: Table, basis: Basis, *, what: str) -> tuple[pl.DataFrame, Makers]:
+    """Return a table of firms that choose their output, after making sure that it can be one, and its arrays."""
     if basis not in get_args(Basis):
         raise suggest(str(basis), get_args(Basis), what="basis of allocation", see="'output' and 'lump_sum'")
     needed = {
@@ -741,7 +826,7 @@ def output_based(firms: Table, *, cap_t: float | None = None, basis: Basis = "ou
         "benchmark_t_unit": "allowances for a unit",
         "marginal_cost_slope_cny_unit2": "how fast marginal cost rises with output",
     }
-    table = checked(firms, what="output_based", needed=needed)
+    table = checked(firms, what=what, needed=needed)
     curves = maccs(table)
     made, given = (table[c].cast(pl.Float64).fill_null(np.nan).to_numpy() for c in ("output", "benchmark_t_unit"))
     rise = table["marginal_cost_slope_cny_unit2"].cast(pl.Float64)
@@ -753,55 +838,34 @@ def output_based(firms: Table, *, cap_t: float | None = None, basis: Basis = "ou
         raise RangeError(
             "marginal_cost_slope_cny_unit2 of a firm is not above 0; expected a slope, or null for fixed output."
         )
-    give = (1.0 / rise).fill_null(0.0).to_numpy()  # units less for each CNY a unit
-    c, base = np.broadcast_to(curves.slope, curves.baseline_t.shape)[0], curves.baseline_t[0]
-    intensity = base / made
+    slope = np.broadcast_to(curves.slope, curves.baseline_t.shape)[0]
+    give = (1.0 / rise).fill_null(0.0).to_numpy()
     rebate = given if basis == "output" else np.zeros_like(given)
-    # Net demand for allowances: emissions, less those earned with output where the cap follows it
-    earned = rebate if cap_t is None else np.zeros_like(given)
-    fixed_t = (
-        float((given * made).sum())
-        if cap_t is None and basis == "lump_sum"
-        else 0.0
-        if cap_t is None
-        else float(amounts(cap_t)[0])
-    )
-    before = (intensity - earned) * (intensity - rebate) * give + 1 / c
-    after = earned * rebate * give / (1 + c * intensity**2 * give)
+    return table, Makers(made, curves.baseline_t[0] / made, slope, give, given, rebate)
+
+
+def need_one_price(firm: Makers, earned: Floats, table: pl.DataFrame) -> None:
+    """Refuse a firm whose net demand for allowances rises with their price."""
+    before, _ = firm.per_price(earned)
     if (before < 0).any():
-        firm = table["firm_id"][int(np.argmin(before))]
+        name = table["firm_id"][int(np.argmin(before))]
         raise RefusalError(
-            f"Firm {firm!r} is given more a unit than it emits and makes so much more as the price rises that it emits "
+            f"Firm {name!r} is given more a unit than it emits and makes so much more as the price rises that it emits "
             "more: several prices may clear a fixed cap. Use cap_t=None, or a steeper marginal cost."
         )
-    with np.errstate(divide="ignore"):
-        end = intensity * made / (1 / c + intensity * (intensity - rebate) * give)
-    end = np.where((end > 0) & np.isfinite(end), end, np.inf)
-    corner = np.isfinite(end)
-    price_kinks = np.where(corner, end, 0.0)
-    bends = np.where(corner, after - before, 0.0)
-    supply = Supply.of(
-        np.concatenate([[0.0], price_kinks])[None, :],
-        np.zeros((1, len(made) + 1)),
-        np.concatenate([[before.sum()], bends])[None, :],
-        last=float(np.where(corner, after, before).sum()),
-    )
-    needed_t = ((intensity - earned) * made).sum() - fixed_t
-    found = float(supply.crossing(np.array([needed_t]))[0])
-    if math.isinf(found):
-        raise RangeError("The cap cannot be met, whatever the price. Raise it.")
-    inner = made - found * (intensity - rebate) * give
-    outer = (made + rebate * found * give) / (1 + c * intensity**2 * give)
-    output = np.where(found < end, inner, outer)
-    abated = np.where(found < end, found / c, intensity * output)
+
+
+def made_at(table: pl.DataFrame, firm: Makers, price: float) -> pl.DataFrame:
+    """Return what firms make, are given, emit and abate at a price, one row a firm."""
+    output, abated = firm.chosen(price)
     return table.select(
         pl.col("firm_id"), *(pl.col(k) for k in ("sector", "is_synthetic") if k in table.columns)
     ).with_columns(
-        price_cny_t=pl.lit(found),
+        price_cny_t=pl.lit(price),
         output=output,
-        output_change=output - made,
-        output_change_share=output / made - 1,
-        allocation_co2_t=given * (output if basis == "output" else made),
-        co2_t=intensity * output - abated,
+        output_change=output - firm.made,
+        output_change_share=output / firm.made - 1,
+        allocation_co2_t=firm.given * (output if firm.rebate.any() else firm.made),
+        co2_t=firm.intensity * output - abated,
         abatement_co2_t=abated,
     )

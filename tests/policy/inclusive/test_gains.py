@@ -408,3 +408,14 @@ def test_bad_input_is_refused_with_what_to_do():
 def test_a_traveller_who_is_two_people_is_refused():
     with pytest.raises(DataError, match="tell two things"):
         gains.people_of(pl.DataFrame({"account": ["a", "a"], "is_60_plus": [True, False]}))
+
+
+def test_a_distance_that_is_no_number_is_told_and_not_taken_for_the_farthest() -> None:
+    people = pl.DataFrame({"account": list("abcd"), "metro_distance_km": [0.0, 0.8, 3.2, None]})
+    credited = pl.DataFrame({"account": ["a"], "credit_co2_kg": [1.0], "baseline_kind": ["mean"]})
+    told = gains.by_group(credited, people, by="metro_band", price_cny_t=100)
+    counts = dict(told.select("group", "person_count").iter_rows())
+    assert counts == {"all": 4, "0-0.8": 1, "0.8-1.6": 1, "1.6-2.4": 0, "2.4-3.2": 0, "3.2+": 1, None: 1}
+    broken = people.with_columns(pl.col("metro_distance_km").fill_null(math.nan))
+    with pytest.raises(DataError, match="metro_distance_km nan, which is no group"):
+        gains.by_group(credited, broken, by="metro_band", price_cny_t=100)

@@ -219,6 +219,24 @@ def test_a_conversion_by_hand_in_trips_tonnes_and_money() -> None:
     assert found.against_prices().filter(price_id="round")["times_mean"].item() == pytest.approx(355 / 15.12)
 
 
+@pytest.mark.parametrize(("treated", "control"), [(12, 10), (10, 10), (5, 10)])
+def test_a_pilot_that_shows_little_or_nothing_is_not_made_an_effect_by_chance(treated: int, control: int) -> None:
+    # Jeffreys' prior: the mean share is (treated - control) / 101, of 1,000 hesitant car trips; 95 % of the draws lie
+    # within 1.96·sd of it, sd² = Σ p(1 - p)/102 with p = (x + 1/2)/101
+    pilot = conversion(treated_converted=treated, treated_count=100, control_converted=control, control_count=100)
+    told = trips_of(*[("car", 10.0)] * 1000, *[("metro", 10.0)])
+    found = design(told, Incentive(0.5, modes=("metro",)), response=pilot, uncertainty=SURE, n_draws=4000)
+    p = (np.array([treated, control]) + 0.5) / 101
+    mean, sd = 1000 * (treated - control) / 101, 1000 * math.sqrt((p * (1 - p) / 102).sum())
+    assert found.value("extra_trips") == pytest.approx(mean, abs=4 * sd / math.sqrt(4000))
+    low, high = found.interval("extra_trips")
+    assert (low, high) == pytest.approx((mean - 1.96 * sd, mean + 1.96 * sd), abs=0.25 * sd)
+    # What belongs to extra trips goes with them: 0.72 kg and 0.5 CNY each
+    assert found.value("extra_mean_t") == pytest.approx(found.value("extra_trips") * 0.72e-3)
+    assert found.value("budget_extra") == pytest.approx(found.value("extra_trips") * 0.5)
+    assert found.value("anyway_trips") == pytest.approx(1)
+
+
 def test_a_payment_moves_a_lone_choice_by_the_logit_of_its_worth() -> None:
     # Trips all alike, half by metro: P = 1/2. A payment of 2 CNY at 4 CNY a pound and β adds δ = -β·0.5; a car trip
     # stays with the chance (1 - P') / (1/2), P' = 1 / (1 + exp(-δ)).
@@ -241,6 +259,34 @@ def test_the_metro_costs_what_beijing_charges_by_distance() -> None:
     )
     own = incentive.with_alternatives(pl.DataFrame({"distance_km": [5.9], "cost_metro_cny": [99.0]}).lazy())
     assert own.collect()["cost_metro_cny"].item() == 99
+
+
+def test_an_age_that_is_not_known_is_not_eligible() -> None:
+    ages = pl.DataFrame({"age_years": [59.9, 60.0, 90.0, None, float("nan")]})
+    old = Incentive(1.0, modes=("metro",), min_age=60)
+    assert ages.select(old.eligible().alias("x"))["x"].to_list() == [False, True, True, False, False]
+    young = Incentive(1.0, modes=("metro",), max_age=60)
+    assert ages.select(young.eligible().alias("x"))["x"].to_list() == [True, True, False, False, False]
+
+
+def test_districts_may_be_told_as_text_or_as_numbers() -> None:
+    codes = ["110105", "110101", None]
+    told = [
+        pl.DataFrame({"start_adcode": pl.Series(codes).cast(kind)}).select(
+            Incentive(1.0, modes=("metro",), adcodes=asked).eligible().alias("is_eligible")
+        )["is_eligible"].to_list()
+        for kind in (pl.String, pl.Int64, pl.Categorical)
+        for asked in (("110105",), (110105,))
+    ]  # fmt: skip
+    assert told == [[True, False, False]] * 6
+
+
+def test_a_fare_holds_with_its_last_kilometre() -> None:
+    # 6公里（含）内3元, 6至12公里（含）4元, 12至22公里（含）5元, 22至32公里（含）6元; a bus 1 CNY within 10 km
+    told = incentive.with_alternatives(pl.DataFrame({"distance_km": [0.0, 6.0, 6.1, 10.0, 12.0, 22.0, 22.1, 32.0]}))
+    assert told["cost_metro_cny"].to_list() == [3, 3, 4, 4, 4, 5, 6, 6]
+    assert told["cost_bus_cny"][3] == 1
+    assert told["cost_taxi_cny"][0] == 13
 
 
 def test_every_mode_of_the_designer_has_a_speed_a_fare_and_a_factor() -> None:

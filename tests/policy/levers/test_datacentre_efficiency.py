@@ -15,3 +15,10 @@ def test_half_the_way_to_the_limit_saves_half_the_overhead_above_it(act) -> None
 def test_a_limit_above_todays_mean_does_nothing(act) -> None:
     state = act(LEVER, 1.6, compliance_share=1.0, cost_cny_kwh=0.3)
     assert (state["datacentre_pue"].item(), state["firm_cny"].item()) == (1.5, 0.0)
+
+
+def test_a_limit_works_for_the_part_of_the_year_and_of_the_way(act, tiny) -> None:
+    state = tiny()
+    state.days_share, state.way_share = 0.5, 0.4
+    act(LEVER, 1.2, state=state, compliance_share=0.5, cost_cny_kwh=0.3)
+    assert state["datacentre_pue"].item() == pytest.approx(1.5 - 0.2 * 0.15)

@@ -225,6 +225,7 @@ def test_a_lever_uses_each_of_its_priors_and_refuses_what_is_out_of_bounds(lever
 
 @pytest.mark.parametrize("lever", ALL, ids=lambda x: x.id)
 def test_an_enacted_value_in_the_levers_unit_lies_within_its_bounds_and_names_its_reference(lever: Lever) -> None:
+    assert lever.enacted, "what was enacted, or that nothing was set"
     for enacted in lever.enacted:
         assert enacted.source
         assert enacted.to_date is None or enacted.from_date <= enacted.to_date

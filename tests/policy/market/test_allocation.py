@@ -98,6 +98,21 @@ def test_a_rule_is_that_of_its_day() -> None:
         rule("beijing", "floor_price", dt.date(2022, 1, 1))
 
 
+def test_a_day_that_is_none_is_told() -> None:
+    with pytest.raises(SchemaError, match=r"The day is '2024-01-01'; expected a date"):
+        rule("beijing", "price_floor", "2024-01-01")  # type: ignore[arg-type]
+
+
+def test_firms_of_several_methods_are_told_what_is_wrong_at_the_call() -> None:
+    mixed = pl.DataFrame(
+        {"firm_id": ["a"], "allocation_method": ["benchmark"], "benchmark_t_unit": [0.8], "output": ["ten"]}
+    )
+    with pytest.raises(SchemaError, match="output"):
+        allocated(mixed.lazy())
+    with pytest.raises(SchemaError, match="firm_id"):
+        allocated(mixed.drop("firm_id").lazy())
+
+
 def test_a_benchmark_of_another_year_is_not_taken_quietly() -> None:
     assert benchmark("electricity_coal_upto_300mw", 2023, concept="balance") == 0.8155
     with pytest.raises(EditionError, match="2025"):

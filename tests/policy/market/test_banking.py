@@ -238,6 +238,145 @@ def test_a_path_keeps_to_its_collar(market: tuple) -> None:
     assert path.periods["offset_co2_t"].to_list() == pytest.approx([4e4] * 4)
 
 
+MAKER = pl.DataFrame(
+    {"firm_id": ["a"], "baseline_co2_t": [1000.0], "macc_slope_cny_t2": [0.1], "output": [1000.0],
+     "benchmark_t_unit": [0.9], "marginal_cost_slope_cny_unit2": [0.1]}
+)  # fmt: skip
+TWO = pl.DataFrame({"year": [2026, 2027], "cap_co2_t": [950.0, 850.0]})
+
+
+@pytest.mark.parametrize(
+    ("basis", "rate", "prices", "emitted"),
+    [
+        # Emissions fall by 10 t a CNY/t through abatement, and through output by I·(I - B)/m = 1, or I·I/m = 10 where
+        # allowances do not follow it. Two years need 50 + 150 t: 200/22 and 200/40
+        ("output", 0.0, [200 / 22] * 2, [900, 900]),
+        ("lump_sum", 0.0, [5, 5], [900, 900]),
+        # With interest p + 1.1·p = 200/11
+        ("output", 0.1, [200 / 23.1, 220 / 23.1], [1000 - 2200 / 23.1, 1000 - 2420 / 23.1]),
+        # At 300 % nobody keeps anything, as 150/11 is less than four times 50/11
+        ("output", 3.0, [50 / 11, 150 / 11], [950, 850]),
+    ],
+)
+def test_two_years_of_makers_share_one_discounted_price_while_they_keep_something(basis, rate, prices, emitted):
+    found = banking.output_path(MAKER, TWO, rate=rate, basis=basis)
+    assert found["price_cny_t"].to_list() == pytest.approx(prices)
+    assert found["co2_t"].to_list() == pytest.approx(emitted)
+    assert found["bank_co2_t"].to_list() == pytest.approx([950 - emitted[0], 0], abs=1e-9)
+    assert found["output_change"].to_list() == pytest.approx([-p * (1 if basis == "output" else 10) for p in prices])
+    given = 0.9 * found["output"] if basis == "output" else pl.Series([900.0, 900.0])
+    assert found["allocation_co2_t"].to_list() == pytest.approx(given.to_list())
+
+
+def test_a_benchmark_that_is_tightened_is_met_ahead() -> None:
+    # B = 0.95 and 0.855: 50 and 145 t lack; a CNY/t brings (I - B)²/m + 1/c = 10.025 and 10.21025
+    years = pl.DataFrame({"year": [2026, 2027], "benchmark_factor": [1.0, 0.9]})
+    found = banking.output_path(MAKER.with_columns(benchmark_t_unit=pl.lit(0.95)), years, rate=0.0)
+    assert found["price_cny_t"].to_list() == pytest.approx([195 / 20.23525] * 2)
+    assert found["bank_co2_t"].to_list() == pytest.approx([195 / 20.23525 * 10.025 - 50, 0], abs=1e-9)
+    earned = (found["allocation_co2_t"] - found["co2_t"]).to_list()
+    assert earned == pytest.approx([found["bank_co2_t"][0], -found["bank_co2_t"][0]])
+
+
+@given(st.data(), st.sampled_from(["output", "lump_sum"]), st.booleans(), st.sampled_from([0.0, 0.05, 0.5]))
+@settings(max_examples=30, deadline=None)
+def test_on_a_path_of_makers_each_chooses_best_and_none_would_keep_more_or_less(data, basis, is_capped, rate) -> None:
+    from scipy.optimize import minimize_scalar
+
+    count, years = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 5))
+
+    def some(low: float, high: float, n: int = count) -> np.ndarray:
+        return np.array(data.draw(st.lists(st.floats(low, high), min_size=n, max_size=n)))
+
+    made, slope, rise, intensity = some(100, 1000), some(0.01, 1), some(0.01, 1), some(0.1, 2)
+    benchmark, factor, cut = intensity * some(0.3, 1), some(0.7, 1, years), some(0.1, 1.1, years)
+    table = pl.DataFrame(
+        {"firm_id": [f"f{i}" for i in range(count)], "baseline_co2_t": made * intensity, "macc_slope_cny_t2": slope,
+         "output": made, "benchmark_t_unit": benchmark, "marginal_cost_slope_cny_unit2": rise}
+    )  # fmt: skip
+    when = pl.DataFrame({"year": range(2026, 2026 + years), "benchmark_factor": factor})
+    if is_capped:
+        when = when.with_columns(cap_co2_t=(made * intensity).sum() * cut)
+    found = banking.output_path(table, when, rate=rate, basis=basis, bank_t=10.0)
+    scale = float((made * intensity).sum())
+    kept = 10.0
+    for (_, year), f in zip(found.group_by("year", maintain_order=True), factor, strict=True):
+        p = year["price_cny_t"][0]
+        for i, (q, a) in enumerate(year.select("output", "abatement_co2_t").iter_rows()):
+            rebate = benchmark[i] * f if basis == "output" else 0.0
+
+            def loss(output: float, i: int = i, rebate: float = rebate, p: float = p) -> float:
+                abated = min(p / slope[i], intensity[i] * output)
+                emitted = intensity[i] * output - abated
+                return (
+                    rise[i] / 2 * (output - made[i]) ** 2 + slope[i] / 2 * abated**2 + p * (emitted - rebate * output)
+                )
+
+            best = minimize_scalar(loss, bounds=(0, 10 * made[i]), method="bounded").fun
+            assert loss(q) <= best + 1e-6 * (1 + abs(best))
+            assert a == pytest.approx(min(p / slope[i], intensity[i] * q), rel=1e-9, abs=1e-9)
+        issued = year["allocation_co2_t"].sum() if not is_capped else float(when["cap_co2_t"][year["year"][0] - 2026])
+        kept += issued - year["co2_t"].sum()
+        assert year["bank_co2_t"][0] == pytest.approx(kept, abs=1e-6 * scale)
+    market = found.group_by("year", maintain_order=True).agg(pl.col("price_cny_t", "bank_co2_t").first())
+    worth = market["price_cny_t"].to_numpy() * banking.discounts(rate, years)
+    bank = market["bank_co2_t"].to_numpy()
+    assert (bank >= 0).all() and (np.diff(worth) <= 1e-9 * (1 + worth[:-1])).all()
+    assert np.allclose(np.diff(worth)[bank[:-1] > 1e-6 * scale], 0, atol=1e-9 * (1 + worth.max()))
+    assert bank[-1] <= 1e-6 * scale or worth[-1] == 0
+
+
+def test_one_year_of_makers_is_the_market_of_that_year() -> None:
+    alone = equilibrium.output_based(MAKER, cap_t=850)
+    assert banking.output_path(MAKER, TWO.tail(1), rate=0.05).drop("year", "bank_co2_t").equals(alone)
+    free = banking.output_path(MAKER, TWO.select("year").head(1), rate=0.05, basis="lump_sum")
+    assert free["price_cny_t"].item() == equilibrium.output_based(MAKER, basis="lump_sum")["price_cny_t"].item()
+
+
+def test_makers_whose_caps_cannot_be_met_or_that_emit_more_at_a_price_are_refused() -> None:
+    with pytest.raises(DataError, match="gaps"):
+        banking.output_path(MAKER, TWO.with_columns(pl.col("year") * 2), rate=0.0)
+    with pytest.raises(RangeError, match="benchmark_factor of 2026 is 0"):
+        banking.output_path(MAKER, TWO.with_columns(benchmark_factor=pl.lit(0.0)), rate=0.0)
+    generous = MAKER.with_columns(benchmark_t_unit=pl.lit(3.0), marginal_cost_slope_cny_unit2=pl.lit(0.01))
+    with pytest.raises(RefusalError, match="'a'"):
+        banking.output_path(generous, TWO, rate=0.0)
+
+
+def test_offsets_beyond_what_a_firm_emits_do_not_become_allowances() -> None:
+    # Free offsets for all that is given: a firm that has cut most of it would turn the rest into a bank
+    firm = pl.DataFrame(
+        {"firm_id": ["a", "b"], "baseline_co2_t": [100.0, 100.0], "macc_slope_cny_t2": [0.01, 9.0],
+         "allocation_co2_t": [90.0, 10.0]}
+    )  # fmt: skip
+    years = pl.DataFrame({"year": [2026, 2027], "cap_co2_t": [100.0, 20.0]})
+    with pytest.raises(RefusalError, match="more offsets than it emits"):
+        banking.path(firm, years, rate=0.0, draws=FEW, offsets=Offsets(1e3, 0.0, 0.0, 0.0, 1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"floor_cny_t": 20, "ceiling_cny_t": 60}, {"floor_cny_t": 110}, {"ceiling_cny_t": 30, "bank_t": 1e5}, {}],
+)
+def test_keeping_allowances_is_never_a_loss_whatever_the_collar(market: tuple, how: dict) -> None:
+    firms, steps = market
+    path = banking.path(firms, YEARS, rate=0.05, steps=steps, draws=FEW, **how)
+    assert path.totals.filter(measure="saving_by_banking")["value"].item() >= -1e-3
+
+
+def test_a_tonne_bought_at_the_ceiling_is_not_taken_for_one_saved() -> None:
+    # c = 1, no interest, ceiling 20. Alone the years cost 10 (50 CNY) and 20, where 20 t are abated (200) and 10 bought
+    # (200). Together 10 + 30 t: both at 20, all abated: 400. So 50 CNY are saved, and 10 t less emitted.
+    firm = pl.DataFrame(
+        {"firm_id": ["a"], "baseline_co2_t": [100.0], "macc_slope_cny_t2": [1.0], "allocation_co2_t": [0.0]}
+    )
+    years = pl.DataFrame({"year": [2026, 2027], "cap_co2_t": [90.0, 70.0]})
+    path = banking.path(firm, years, rate=0.0, draws=FEW, ceiling_cny_t=20.0)
+    assert path.periods["price_cny_t"].to_list() == pytest.approx([20, 20])
+    assert path.periods["sold_at_ceiling_co2_t"].to_list() == pytest.approx([0, 0], abs=1e-9)
+    assert path.totals.filter(measure="saving_by_banking")["value"].item() == pytest.approx(50)
+
+
 @pytest.mark.parametrize(
     ("years", "how", "error", "says"),
     [

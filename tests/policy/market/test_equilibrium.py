@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from citylab.errors import RangeError, RefusalError, SchemaError, UnknownNameError
 from citylab.policy.market import equilibrium, programme
@@ -161,6 +162,75 @@ def test_highs_finds_the_same_least_cost_of_stepwise_firms(case: tuple) -> None:
     assert market.value("market_cost") == pytest.approx(least.cost_cny, rel=1e-6, abs=1e-6)
 
 
+def least_cost(table: pl.DataFrame, steps: pl.DataFrame, cap: float, *, fee: float, floor: float, ceiling: float,
+               offsets: Offsets | None) -> float:  # fmt: skip
+    """Return the least that a planner pays who may do what firms may, written down anew as a linear programme.
+
+    Columns: measures; of each firm what it buys, sells and keeps; then what the government sells, buys back and sells
+    at the ceiling, and local and outside offsets, which firms hold as they were given allowances.
+    """
+    count, measures = table.height, steps.height
+    given = table["allocation_co2_t"].to_numpy()
+    total = float(given.sum())
+    owner = steps["firm_id"].str.slice(1).cast(pl.Int64).to_numpy()
+    share = given / total if total > 0 else np.zeros(count)
+    width = measures + 3 * count + 5
+    sold, back, more, local, outside = range(width - 5, width)
+    balance = np.zeros((count + 1, width))
+    for i in range(count):
+        at = measures + i
+        balance[i, :measures] = owner == i
+        balance[i, [at, at + count, at + 2 * count]] = 1, -1, -1
+        balance[i, [local, outside]] = share[i]
+        balance[count, [at, at + count]] = 1, -1
+    balance[count, [sold, back, more]] = -1, 1, -1
+    need = [*(table["baseline_co2_t"].to_numpy() - given), 0.0]
+    price = np.zeros(width)
+    price[:measures] = steps["step_price_cny_t"]
+    price[measures : measures + 2 * count] = fee
+    # An allowance sold is worth the floor to the government, one bought back costs it as much
+    price[[sold, back, more]] = floor, -floor, ceiling
+    limits = (0.0, 0.0)
+    if offsets is not None:
+        price[[local, outside]] = offsets.local_price_cny_t, offsets.outside_price_cny_t
+        limits = (
+            min(offsets.local_t, offsets.limit_share * total),
+            min(offsets.outside_t, offsets.outside_share * total),
+        )
+    both = np.zeros((1, width))
+    both[0, [local, outside]] = 1
+    bounds = [(0, w) for w in steps["step_co2_t"]] + [(0, None)] * (3 * count)
+    bounds += [(0, max(cap - total, 0)), (0, None if floor else 0), (0, None), (0, limits[0]), (0, limits[1])]
+    room = 0.0 if offsets is None else offsets.limit_share * total
+    done = linprog(price, A_eq=balance, b_eq=need, A_ub=both, b_ub=[room], bounds=bounds)
+    assert done.success
+    return float(done.fun)
+
+
+@given(markets(), st.sampled_from([0.0, 0.5, 3.0]), st.sampled_from([0.0, 4.0, 20.0]), st.sampled_from([0.0, 10.0]),
+       st.none() | st.tuples(*[st.sampled_from([0.0, 5.0, 1e4]), st.integers(0, 60)] * 2))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_no_planner_pays_less_with_fee_collar_and_offsets(case, fee, floor, wide, offer) -> None:
+    table, steps, _ = case
+    stepwise = table.filter(pl.col("macc_slope_cny_t2").is_null()).with_columns(
+        pl.col("allocation_co2_t").clip(upper_bound=pl.col("baseline_co2_t"))
+    )
+    assume(stepwise.height)
+    names = {old: f"f{i}" for i, old in enumerate(stepwise["firm_id"])}
+    stepwise, steps = (t.with_columns(pl.col("firm_id").replace(names)) for t in (stepwise, steps))
+    cap = max(stepwise["baseline_co2_t"].sum() * 0.8, stepwise["allocation_co2_t"].sum())
+    offsets = Offsets(*offer, 0.1, 0.05) if offer is not None and not fee else None
+    how = {"fee": fee, "floor": floor, "ceiling": floor + wide}
+    market = clear(
+        stepwise, steps=steps, cap_t=cap, transaction_cost_cny_t=fee, floor_cny_t=floor, ceiling_cny_t=floor + wide,
+        offsets=offsets, draws=FEW,
+    )  # fmt: skip
+    sold = market.value("sold_at_ceiling")
+    mine = market.value("market_cost") + sold * (floor + wide) + floor * (market.value("government_sales") - sold)
+    least = least_cost(stepwise, steps, cap, **how, offsets=offsets)
+    assert mine == pytest.approx(least, rel=1e-6, abs=1e-6 * cap)
+
+
 def test_three_firms_clear_at_the_price_of_the_closed_form() -> None:
     # p = (2400 - 2000) / (50 + 20 + 10) = 5; a = p/c; cost ½·c·a²: 625 + 250 + 125 = 1000.
     # A uniform standard cuts each by 1/6: ½·0.02·(1000/6)² + ½·0.05·(800/6)² + ½·0.1·100² = 277.78 + 444.44 + 500.
@@ -265,6 +335,18 @@ def test_a_fee_keeps_a_firm_from_trading_that_would_gain_less_than_it() -> None:
     assert market.firms["transaction_cost_cny"].sum() == pytest.approx(market.firms["traded_co2_t"].abs().sum())
 
 
+def test_a_measure_cheaper_than_the_fee_pays_even_where_allowances_cost_nothing() -> None:
+    # All 100 t are on auction and nobody lacks any: the price is 0, and a tonne bought costs the fee of 1. The 40 t at
+    # 0.5 are cheaper than that and the 30 t at 2 are not, so 60 t are bought: 40·0.5 + 60·1.
+    firm = {"firm_id": ["a"], "baseline_co2_t": [100.0], "macc_slope_cny_t2": [None], "allocation_co2_t": [0.0]}
+    steps = pl.DataFrame({"firm_id": ["a", "a"], "step_price_cny_t": [0.5, 2.0], "step_co2_t": [40.0, 30.0]})
+    table = pl.DataFrame(firm, schema_overrides={"macc_slope_cny_t2": pl.Float64})
+    market = clear(table, steps=steps, cap_t=100, transaction_cost_cny_t=1.0)
+    row = market.firms.row(0, named=True)
+    assert (market.value("price"), row["abatement_co2_t"], row["traded_co2_t"]) == pytest.approx((0, 40, 60))
+    assert row["net_cost_cny"] == pytest.approx(80)
+
+
 def test_without_a_fee_the_costly_market_is_the_free_one() -> None:
     done, _ = equilibrium._costly(
         CURVES, THREE["allocation_co2_t"].to_numpy()[None, :], 200.0, 0.0,
@@ -304,6 +386,9 @@ def test_a_standard_that_a_firm_cannot_meet_has_no_cost_and_no_saving() -> None:
     # More than a third off everybody; the synthetic cement works can cut 110,000 of 400,000 t
     assert market.value("standard_cost") is None
     assert market.value("saving") is None
+    assert market.value("saving_share") is None
+    # Where nothing is cut, nothing is saved
+    assert clear(THREE, cap_t=2400).value("saving_share") == 0
 
 
 @pytest.mark.parametrize(
@@ -407,6 +492,14 @@ def test_a_maker_who_has_abated_all_stops_there() -> None:
     )
     assert row["co2_t"] == pytest.approx(0, abs=1e-9)
     assert row["output"] == pytest.approx((0.1 * 1000 + 0.5 * row["price_cny_t"]) / 0.15)
+
+
+def test_a_maker_without_emissions_abates_nothing() -> None:
+    # The other firm alone emits: 800 - p·(0.8·(0.8 - 0.75)/0.2 + 1/0.05) = 700 gives p = 100/20.2
+    clean = output_based(makers(baseline_co2_t=[0.0, 800.0]), cap_t=700)
+    assert clean["co2_t"].to_list() == pytest.approx([0, 700])
+    assert clean["abatement_co2_t"][0] == 0
+    assert clean["price_cny_t"][0] == pytest.approx(100 / 20.2)
 
 
 def test_several_prices_for_one_cap_are_refused() -> None:
