@@ -5,6 +5,10 @@ need; a sort by the value alone stands beside it. ineqpy 0.4 gives Gini, Theil a
 inequality gives them without; both are peers of this file only, and are left out where they are not installed.
 ineqpy's Atkinson index with aversion 1 is a product that runs under at this size, so it is asked for aversion 0.5; its
 Gini coefficient is off by about one part in the number of rows, and is compared to 1e-4 only. Rows are synthetic.
+
+With a row per resident, more than a third of our time is the kernel's, which hands out fresh memory for the rows of the
+groups and for the sorted ones. Of the rest, gathering rows by group takes a quarter, finding their order a third,
+gathering them in it a sixth, all sums together a quarter.
 """
 
 from __future__ import annotations

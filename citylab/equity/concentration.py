@@ -315,7 +315,7 @@ def kakwani(
 _TERMS = {
     "factor": pl.String(), "level": pl.String(), "coefficient": pl.Float64(), "coefficient_se": pl.Float64(),
     "mean": pl.Float64(), "elasticity": pl.Float64(), "index": pl.Float64(), "contribution": pl.Float64(),
-    "contribution_share": pl.Float64(), "n": pl.Int64(),
+    "contribution_share": pl.Float64(), "n": pl.Int64(), "n_missing": pl.Int64(),
 }  # fmt: skip
 RESIDUAL, TOTAL = "residual", "total"
 
@@ -352,7 +352,8 @@ def concentration_decomposition(
         One row per term: ``factor``, ``level`` (null for a number), ``coefficient`` and its standard error (HC1,
         rows drawn independently), weighted ``mean`` of the term, ``elasticity`` at the mean, ``index`` (concentration
         of the term along the rank; null if its mean is 0), ``contribution``, ``contribution_share`` of the total
-        [can leave 0..1], ``n``. Then a row ``residual`` and a row ``total``; contributions add up to the total.
+        [can leave 0..1], ``n``, ``n_missing`` (rows with a gap). Then a row ``residual`` and a row ``total``;
+        contributions add up to the total.
 
     Raises
     ------
@@ -457,7 +458,8 @@ def _decomposed(
         })  # fmt: skip
     out.append({"factor": RESIDUAL, "contribution": total - sum(r["contribution"] for r in out)})
     out.append({"factor": TOTAL, "index": total, "mean": d.mean, "contribution": total})
-    told = pl.DataFrame([{**r, "n": group.n} for r in out], schema=_TERMS)
+    count = {"n": group.n, "n_missing": rows.height - whole.height}
+    told = pl.DataFrame([r | count for r in out], schema=_TERMS)
     return told.with_columns(
         pl.when(pl.lit(total != 0)).then(pl.col("contribution") / total).alias("contribution_share")
     )

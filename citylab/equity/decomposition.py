@@ -8,6 +8,8 @@ at its average effect over all orders. Every table adds up to the index.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,6 +27,8 @@ from citylab.stats.survey import sums
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from citylab.equity.measures import Influence
 
     Floats = npt.NDArray[np.float64]
 
@@ -74,7 +78,8 @@ def between_within(
         and *total*; the columns of ``by`` are null there. Columns: ``population_share`` (of weight) and ``value_share``
         [0..1], ``mean`` [unit of the value], ``index`` (the measure within that group, or of the whole),
         ``contribution`` and ``contribution_share`` of the total, ``se``, ``lower``, ``upper``, ``level``, ``n``,
-        ``n_missing``, ``method``, ``measure``. Groups without a row that counts are left out.
+        ``n_missing``, ``method``, ``measure``. Groups without a row that counts are left out. A group in which all
+        have 0 has no ``index``, and adds nothing where zeros are allowed at all.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def _parted(
     sample: Sample, pool: tuple[Group, npt.NDArray[np.int64]] | None, m: Measure, errors: Errors | None,
     keys: list[str], out: pl.Schema,
 ) -> pl.DataFrame:  # fmt: skip
-    within = [m.estimate(g.rows) for g in sample.groups]
+    within = [Estimate(0.0) if _adds_nothing(m, g.rows) else m.estimate(g.rows) for g in sample.groups]
     lacking = [(g.name, e.note) for g, e in zip(sample.groups, within, strict=True) if e.value is None]
     if lacking:
         raise DataError(
@@ -161,6 +166,8 @@ def _parted(
     people = weights / weights.sum()
     means = np.array([g.rows.mean for g in sample.groups])
     mean = float(people @ means)
+    if mean == 0:
+        raise DataError(f"between_within: {m.name} has no value where the mean of all is 0: nobody has anything.")
     shares = [_weight_within(m, p, r) for p, r in zip(people, means / mean, strict=True)]
     own = sum(s * float(e.value or 0.0) for s, e in zip(shares, within, strict=True))
     if m.kind != "gini" and errors is None:
@@ -182,7 +189,8 @@ def _parted(
     for g, e, p, s in zip(sample.groups, within, people, shares, strict=True):
         rows.append({
             **dict(zip(keys, g.name, strict=True)), "component": GROUP, "population_share": float(p),
-            "value_share": float(p * g.rows.mean / mean), "mean": g.rows.mean, "index": e.value,
+            "value_share": float(p * g.rows.mean / mean), "mean": g.rows.mean,
+            "index": None if _adds_nothing(m, g.rows) else e.value,
             "contribution": s * float(e.value or 0.0), "n": g.n, "n_missing": g.n_missing,
         })  # fmt: skip
     n = sum(g.n for g in sample.groups)
@@ -197,6 +205,11 @@ def _parted(
     return table.with_columns(
         pl.when(pl.lit(total != 0)).then(pl.col("contribution") / total).alias("contribution_share")
     )
+
+
+def _adds_nothing(m: Measure, d: Ordered) -> bool:
+    """Return whether a group has no index of its own, because nobody has anything, but a weight of 0 with it."""
+    return d.smallest == d.largest == 0 and (m.kind == "gini" or m.parameters[0] > 0)
 
 
 def _weight_within(m: Measure, people: float, ratio: float) -> float:
@@ -236,7 +249,8 @@ def _components(
             return own - 1 - log - off / ratio - between
         if alpha == 1:
             return ratio * log + (log + 1) * off - between - (between + 1) * (own - 1)
-        powers = ratio**alpha + alpha * ratio ** (alpha - 1) * off
+        # A group of nothing but zeros has no distance from its mean.
+        powers = ratio**alpha + alpha * np.power(ratio, alpha - 1, out=np.zeros_like(ratio), where=ratio > 0) * off
         average = 1 + alpha * (alpha - 1) * between
         return (powers - average - alpha * average * (own - 1)) / (alpha * (alpha - 1))
 
@@ -250,12 +264,18 @@ def _components(
 _SOURCE = {
     "source": pl.String(), "mean": pl.Float64(), "value_share": pl.Float64(), "gini": pl.Float64(),
     "correlation": pl.Float64(), "index": pl.Float64(), "contribution": pl.Float64(),
-    "contribution_share": pl.Float64(), "marginal_share": pl.Float64(), "n": pl.Int64(), "n_missing": pl.Int64(),
+    "contribution_share": pl.Float64(), "marginal_share": pl.Float64(), "se": pl.Float64(), "lower": pl.Float64(),
+    "upper": pl.Float64(), "level": pl.Float64(), "n": pl.Int64(), "n_missing": pl.Int64(), "method": pl.String(),
 }  # fmt: skip
 
 
 def sources(
-    frame: Frame, columns: Sequence[str], *, weight: str | None = None, by: str | Sequence[str] | None = None
+    frame: Frame,
+    columns: Sequence[str],
+    *,
+    weight: str | None = None,
+    by: str | Sequence[str] | None = None,
+    errors: Errors | None = DEFAULT,
 ) -> Frame:
     """Return the Gini coefficient of a sum parted by its sources, after Lerman and Yitzhaki.
 
@@ -269,6 +289,8 @@ def sources(
         Sources of the sum, in one unit; they may be negative (a tax).
     weight, by
         As in :func:`citylab.equity.inequality.inequality`; rows with a gap in any source are left out.
+    errors
+        How errors of the contributions are made; ``None`` makes none.
 
     Returns
     -------
@@ -277,8 +299,8 @@ def sources(
         ``value_share`` of the total, ``gini`` and ``correlation`` (null where the mean of the source is not above 0,
         the latter also where all have the same), ``index`` (concentration index along the total; null for a mean of 0),
         ``contribution``, ``contribution_share``, ``marginal_share`` (change of the Gini coefficient, as a share of it,
-        per unit of relative growth of the source), ``n``, ``n_missing``. A row *total* closes each group; contributions
-        add up to it. No errors are made here.
+        per unit of relative growth of the source), ``se``, ``lower``, ``upper`` and ``level`` of the contribution,
+        ``n``, ``n_missing``, ``method``. A row *total* closes each group; contributions add up to it.
 
     Raises
     ------
@@ -300,17 +322,28 @@ def sources(
     151-156. doi:10.2307/1928447
     """
     lf, back = lazily(frame)
-    named = _sources(columns, "sources")
-    schema = sampling.check(lf, named, by=by, weight=weight, errors=None, what="sources")
+    named: list[str] = _sources(columns, "sources")
+    schema = sampling.check(lf, named, by=by, weight=weight, errors=errors, what="sources")
     keys = keys_of(by)
     out = pl.Schema({**{c: schema[c] for c in keys}, **_SOURCE})
 
     def work(rows: pl.DataFrame) -> pl.DataFrame:
-        sample = _summed(rows, named, weight, by, "sources")
-        told = [dict(zip(keys, g.name, strict=True)) | r for g in sample.groups for r in _by_source(g, named)]
+        sample = _summed(rows, named, weight, by, "sources", errors)
+        told = []
+        for at, g in enumerate(sample.groups):
+            bounds = sampling.estimated(
+                Sample([replace(g, name=())], [], [], pl.Schema()),
+                partial(_contributions, g, named),
+                [*named, TOTAL],
+                errors,
+                stream=at,
+            )
+            found = bounds.select("se", "lower", "upper", "level", "method").to_dicts()
+            head = dict(zip(keys, g.name, strict=True))
+            told += [head | r | b for r, b in zip(_by_source(g, named), found, strict=True)]
         return pl.DataFrame(told, schema=out)
 
-    return back(lf.select(sampling.needed(named, by=by, weight=weight, errors=None)).map_batches(work, schema=out))
+    return back(lf.select(sampling.needed(named, by=by, weight=weight, errors=errors)).map_batches(work, schema=out))
 
 
 _SUM = "_sum"
@@ -324,16 +357,35 @@ def _sources(columns: Sequence[str], what: str) -> list[str]:
 
 
 def _summed(
-    rows: pl.DataFrame, named: list[str], weight: str | None, by: str | Sequence[str] | None, what: str
-) -> Sample:
+    rows: pl.DataFrame, named: list[str], weight: str | None, by: str | Sequence[str] | None, what: str,
+    errors: Errors | None = None,
+) -> Sample:  # fmt: skip
     both = pl.sum_horizontal((pl.col(c).cast(pl.Float64) for c in named), ignore_nulls=False)
-    sample = sampling.read(rows.with_columns(both.alias(_SUM)), _SUM, weight=weight, by=by, others=named, what=what)
+    sample = sampling.read(rows.with_columns(both.alias(_SUM)), _SUM, weight=weight, by=by, errors=errors,
+                           others=named, what=what)  # fmt: skip
     for g in sample.groups:
         if g.rows.mean <= 0:
             raise DataError(
                 f"{what}: the mean of the total is {g.rows.mean:g} in group {g.name!r}; expected one above 0."
             )
     return sample
+
+
+def _contributions(group: Group, named: list[str], d: Ordered) -> list[Estimate]:
+    """Return what each source adds to the Gini coefficient of the total, and that, with the influence of the rows."""
+    from citylab.equity.concentration import index
+
+    told = []
+    for c in named:
+        absolute = index(Ordered(d.key, d.weight, group.others[c], is_sorted=True), "generalised", None)
+        assert absolute.value is not None and absolute.influence is not None
+        told.append(_over_the_mean(d, absolute.value, absolute.influence))
+    return [*told, formulas.measure("gini").estimate(d)]
+
+
+def _over_the_mean(d: Ordered, value: float, influence: Influence) -> Estimate:
+    share = value / d.mean
+    return Estimate(share, lambda s: (influence(s) - share * (d.value[s] - d.mean)) / d.mean)
 
 
 def _by_source(group: Group, named: list[str]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -35,8 +36,10 @@ Objective = Literal["efficiency", "need", "maxmin"]
 
 COSTS, RULES = "equity_frontier_costs", "equity_frontier_rules"
 OPTIMAL, NOT_PROVEN, OUT_OF_REACH = "optimal", "not_proven", "out_of_reach"
-NOTHING_FITS, EMPTY_BUDGET = "nothing_fits", "empty_budget"
+NOTHING_FITS, EMPTY_BUDGET, NOT_FOUND = "nothing_fits", "empty_budget", "not_found"
 _KEY = ["area_id", "service"]
+_FIGURES = ("cost", "reached_persons", "reached_share", "least_share", "value", "gap")
+_INFEASIBLE = 2  # scipy.optimize.milp: the status of a problem without a solution
 
 
 @cache
@@ -64,13 +67,14 @@ class Frontier:
         high prices; null if the options have none), ``reached_persons``, ``persons`` (all who lack the service),
         ``reached_share``, ``least_share`` (of the group that is reached least), ``value`` (of the objective), ``bound``
         (no plan of the budget can have more), ``gap`` ((bound - value) / bound, 0 to 1), ``status`` (``optimal``,
-        ``not_proven``: the best found; ``nothing_fits``: the cheapest option costs more; ``empty_budget``: 0),
-        ``n_options``, ``is_synthetic`` (the demand says that it is made up).
+        ``not_proven``: the best found; ``not_found``: time ran out before any plan was found, which says nothing of
+        what the budget could do: no figures of who is reached; ``nothing_fits``: the cheapest option costs more;
+        ``empty_budget``: 0), ``n_options``, ``is_synthetic`` (the demand says that it is made up).
     chosen
         One row per budget and option bought: ``option_id``, ``service``, ``units``, ``cost``, ``reached_persons``.
     reached
         One row per budget, area and service: ``group``, ``persons``, ``reached_persons``, ``reached_share`` (null where
-        nobody lacks the service).
+        nobody lacks the service). No rows of a budget for which no plan was found.
     served
         One row per budget, option and area: ``reached_persons``; who is served by what.
     """
@@ -110,6 +114,12 @@ class _Problem:
     is_whole: bool
 
     @property
+    def grain(self) -> float:
+        """Return what the persons of a constraint are divided by, so that the tolerance is of the smallest area."""
+        some = self.persons[self.persons > 0]
+        return max(float(some.min()), float(some.max()) / rule("largest_ratio"))
+
+    @property
     def group_persons(self) -> Floats:
         return sums(self.group, self.persons, int(self.group.max()) + 1)
 
@@ -131,6 +141,7 @@ class _Plan:
     persons: float
     bound: float
     is_proven: bool
+    is_found: bool = True
 
 
 def frontier(
@@ -242,8 +253,14 @@ def _is_better(one: _Plan, other: _Plan, objective: Objective) -> bool:
     return (one.value, one.persons) > (other.value, other.persons)
 
 
+def _numbers(values: Sequence[float], name: str) -> list[float]:
+    if isinstance(values, str | Real) or not all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+        raise RangeError(f"{name} is {values!r}; expected a list of numbers, such as [1_000_000].")
+    return [float(v) for v in values]
+
+
 def _budgets(budgets: Sequence[float]) -> list[float]:
-    told = sorted({float(b) for b in budgets})
+    told = sorted(set(_numbers(budgets, "budgets")))
     if not told:
         raise RangeError("No budget was given; name at least one.")
     bad = [b for b in map(float, budgets) if not (math.isfinite(b) and b >= 0)]
@@ -327,7 +344,13 @@ def _options(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
 
 def _links(frame: pl.DataFrame | pl.LazyFrame, demands: pl.DataFrame, options: pl.DataFrame) -> pl.DataFrame:
     lf = lazy(frame)
-    need_columns(lf, ["option_id", "area_id"], what="frontier")
+    schema = need_columns(lf, ["option_id", "area_id"], what="frontier")
+    for column, named, what in (("option_id", options, "options"), ("area_id", demands, "demand")):
+        if schema[column].is_numeric() != named.schema[column].is_numeric():
+            raise SchemaError(
+                f"frontier: {column!r} is {schema[column]} in links and {named.schema[column]} in {what}; expected one "
+                "kind of names. Cast one of them."
+            )
     table = lf.select("option_id", "area_id").unique(maintain_order=True).collect()
     for column, known in (("option_id", options["option_id"]), ("area_id", demands["area_id"])):
         strange = table.filter(~pl.col(column).is_in(known.unique().to_list()).fill_null(False))
@@ -388,16 +411,26 @@ def _rows(p: _Problem) -> tuple[Any, Floats]:
     return matrix, np.concatenate([np.ones(r), np.zeros(len(tied) + j)])
 
 
-def _group_rows(p: _Problem, extra: int) -> Any:
-    """Return the share reached of each group as rows over units, shares of areas and ``extra`` more variables."""
+def _group_rows(p: _Problem, extra: int) -> tuple[Any, Floats]:
+    """Return persons reached of each group as rows over units, shares of areas and ``extra`` more, and all persons."""
     from scipy import sparse
 
     j, n = len(p.cost), len(p.demand)
     all_of = p.group_persons
-    groups = p.group[p.demand]
-    part = np.where(all_of[groups] > 0, p.persons[p.demand] / np.where(all_of[groups] > 0, all_of[groups], 1), 0.0)
-    matrix = sparse.csr_array((part, (groups, j + np.arange(n))), shape=(len(all_of), j + n + extra))
-    return matrix[np.flatnonzero(all_of > 0)]
+    matrix = sparse.csr_array(
+        (p.persons[p.demand], (p.group[p.demand], j + np.arange(n))), shape=(len(all_of), j + n + extra)
+    )
+    held = np.flatnonzero(all_of > 0)
+    return matrix[held], all_of[held]
+
+
+def _scale(coefficients: Floats) -> float:
+    """Return what an objective is divided by: its smallest part, or a fraction of its largest.
+
+    HiGHS ends a search at an absolute gap of 1e-6, whatever relative gap is asked for.
+    """
+    some = np.abs(coefficients[coefficients != 0])
+    return max(float(some.min()), float(some.max()) / rule("largest_ratio")) if len(some) else 1.0
 
 
 def _search(
@@ -408,8 +441,8 @@ def _search(
     """Return the variables of the best plan, a bound on what is sought, and whether it is proven.
 
     Sought is the greatest gain, the greatest share of the group that is reached least, or the lowest cost; ``least``
-    and ``worth`` are the share of that group and the gain that a plan must have, ``spare`` the part of the dearest unit
-    that a plan leaves of the budget.
+    and ``worth`` are the share of that group and the gain that a plan must have, ``spare`` what a plan leaves of the
+    budget, in what its row is divided by.
     """
     from scipy import sparse
     from scipy.optimize import Bounds, LinearConstraint, milp
@@ -418,26 +451,28 @@ def _search(
     matrix, ends = _rows(p)
     if extra:
         matrix = sparse.hstack([matrix, sparse.csr_array((matrix.shape[0], 1))], format="csr")
-    dearest = float(p.cost.max()) or 1.0
-    money = sparse.csr_array(np.concatenate([p.cost / dearest, np.zeros(n + extra)])[None, :])
+    price = _scale(p.cost)
+    money = sparse.csr_array(np.concatenate([p.cost / price, np.zeros(n + extra)])[None, :])
     constraints = [LinearConstraint(matrix, -np.inf, ends)]
     if math.isfinite(budget):
-        constraints.append(LinearConstraint(money, -np.inf, budget / dearest - spare))
+        constraints.append(LinearConstraint(money, -np.inf, budget / price - spare))
     if worth is not None and worth > 0:
-        row = np.concatenate([np.zeros(j), gains / worth, np.zeros(extra)])
-        constraints.append(LinearConstraint(sparse.csr_array(row[None, :]), 1.0, np.inf))
+        row = np.concatenate([np.zeros(j), gains, np.zeros(extra)]) / _scale(gains)
+        constraints.append(LinearConstraint(sparse.csr_array(row[None, :]), worth / _scale(gains), np.inf))
     if seek == "least":
-        shares = _group_rows(p, 1)
+        held, all_of = _group_rows(p, 1)
+        shares = sparse.diags_array(1 / all_of) @ held
         minus = sparse.csr_array((-np.ones(shares.shape[0]), (np.arange(shares.shape[0]), [j + n] * shares.shape[0])),
                                  shape=shares.shape)  # fmt: skip
         constraints.append(LinearConstraint(shares + minus, 0.0, np.inf))
         objective = np.concatenate([np.zeros(j + n), [1.0]])
     else:
         if least is not None and least > 0:
-            constraints.append(LinearConstraint(_group_rows(p, 0), least, np.inf))
+            held, all_of = _group_rows(p, 0)
+            constraints.append(LinearConstraint(held / p.grain, least * all_of / p.grain, np.inf))
         gain = seek == "gain"
         objective = np.concatenate([np.zeros(j) if gain else -p.cost, gains if gain else np.zeros(n)])
-    scale = float(np.abs(objective).max()) or 1.0
+    scale = _scale(objective)
     # Presolving saves these models no time, and has HiGHS print a line of its own where it undoes it. Its heuristics
     # presolve on their own and still print some (HiGHS issue 2783, SciPy 1.17).
     result = milp(
@@ -447,6 +482,9 @@ def _search(
         options={"time_limit": limit, "mip_rel_gap": gap, "presolve": False},
     )  # fmt: skip
     bound = 0.0 if seek == "cost" else math.inf
+    if result.status == _INFEASIBLE:
+        # No plan at any price, or none at all.
+        return None, math.inf if seek == "cost" else 0.0, True
     if result.mip_dual_bound is not None and math.isfinite(result.mip_dual_bound):
         bound = float(result.mip_dual_bound) * scale * (1 if seek == "cost" else -1)
     if spare == 0 and result.x is not None and not _fits(p.cost, np.round(result.x[:j]), budget):
@@ -481,27 +519,31 @@ def _plan(p: _Problem, budget: float, objective: Objective, floor: Ints, limit: 
     if objective != "maxmin":
         x, bound, proven = _search(p, budget, gains, low, high, limit, gap)
         if x is None:
-            return _replaced(nothing, math.fsum(p.weight * p.persons) if math.isinf(bound) else bound, False)
+            return _not_found(nothing, min(bound, math.fsum(p.weight * p.persons)))
         plan = _cheaper(p, _carried_out(p, x, budget, floor, None), budget, high, floor, limit, gap, None)
         return _replaced(plan, min(bound, math.fsum(p.weight * p.persons)), proven)
     x, bound, proven = _search(p, budget, gains, low, high, limit, gap, seek="least")
     bound = min(bound, 1.0)
     if x is None:
-        return _replaced(nothing, bound, False)
+        return _not_found(nothing, bound)
     fair = _carried_out(p, x, budget, floor, None, is_final=True)
     # Among the plans that are as fair, the one that reaches most.
     least = float(p.shares(fair.served).min())
-    kept = max(least - rule("tolerance"), 0.0)
-    y, _, _ = _search(p, budget, gains, low, high, limit, gap, least=kept)
-    found = [fair] if y is None else [fair, _carried_out(p, y, budget, floor, kept)]
+    y, _, _ = _search(p, budget, gains, low, high, limit, gap, least=least)
+    found = [fair] if y is None else [fair, _carried_out(p, y, budget, floor, least)]
     held = [f for f in found if p.shares(f.served).min() >= least - 2 * rule("tolerance")]
-    plan = _cheaper(p, max(held, key=lambda f: f.persons), budget, high, floor, limit, gap, kept)
+    plan = _cheaper(p, max(held, key=lambda f: f.persons), budget, high, floor, limit, gap, least)
     plan = _Plan(plan.units, plan.served, float(p.shares(plan.served).min()), plan.persons, bound, proven)
     return _replaced(plan, bound, proven)
 
 
 def _replaced(plan: _Plan, bound: float, is_proven: bool) -> _Plan:
-    return _Plan(plan.units, plan.served, plan.value, plan.persons, max(bound, plan.value), is_proven)
+    # Adding 0 makes 0 of the solver's -0.
+    return _Plan(plan.units, plan.served, plan.value, plan.persons, max(bound, plan.value) + 0.0, is_proven)
+
+
+def _not_found(nothing: _Plan, bound: float) -> _Plan:
+    return _Plan(nothing.units, nothing.served, 0.0, 0.0, max(bound, 0.0), False, is_found=False)
 
 
 def _carried_out(
@@ -618,16 +660,22 @@ def _told(
         persons = math.fsum(plan.served)
         ends = [_priced(options[c], plan.units) for c in ("cost_lower", "cost_upper")]
         left = (plan.bound - plan.value) / plan.bound if plan.bound > 0 else 0.0
-        status = OPTIMAL if plan.is_proven and left <= allowed + 2 * rule("tolerance") else NOT_PROVEN
+        near = 2 * rule("tolerance")
+        # A share is known to the solver's tolerance, whatever its size.
+        is_near = left <= allowed + near or (objective == "maxmin" and plan.bound - plan.value <= near)
+        status = OPTIMAL if plan.is_proven and is_near else NOT_PROVEN
         if not len(at):
             status = EMPTY_BUDGET if budget == 0 else NOTHING_FITS if budget < cheapest else status
-        points.append({
+        if not plan.is_found:
+            status = NOT_FOUND
+        point = {
             "budget": budget, "cost": math.fsum(p.cost * plan.units), "cost_lower": ends[0], "cost_upper": ends[1],
             "reached_persons": persons, "persons": total, "reached_share": persons / total,
             "least_share": float(p.shares(plan.served).min()), "value": plan.value, "bound": plan.bound,
             "gap": left, "status": status,
             "n_options": len(at), "is_synthetic": is_synthetic,
-        })  # fmt: skip
+        }  # fmt: skip
+        points.append(point if plan.is_found else point | dict.fromkeys(_FIGURES))
         load = sums(p.option, plan.served, len(p.cost))
         chosen.append(
             options.select("option_id", "service").with_columns(
@@ -635,11 +683,10 @@ def _told(
                 pl.Series("cost", p.cost * plan.units), pl.Series("reached_persons", load),
             )[at]
         )  # fmt: skip
-        reached.append(
-            demands.select(*_KEY, "group", "persons").with_columns(
-                pl.lit(budget).alias("budget"), pl.Series("reached_persons", got)
-            )
+        offered = demands.select(*_KEY, "group", "persons").with_columns(
+            pl.lit(budget).alias("budget"), pl.Series("reached_persons", got)
         )
+        reached.append(offered if plan.is_found else offered.clear())
         links = np.flatnonzero(plan.served > 0)
         served.append(
             pl.DataFrame({
@@ -648,7 +695,7 @@ def _told(
                 "reached_persons": plan.served[links],
             }).with_columns(pl.lit(budget).alias("budget"))
         )  # fmt: skip
-    schema = {"cost_lower": pl.Float64, "cost_upper": pl.Float64}
+    schema = dict.fromkeys(("cost_lower", "cost_upper", *_FIGURES), pl.Float64)
     return Frontier(
         objective, pl.DataFrame(points, schema_overrides=schema, infer_schema_length=None),
         pl.concat(chosen).select("budget", "option_id", "service", "units", "cost", "reached_persons"),
@@ -692,9 +739,11 @@ def price_of_closing(
     polars.DataFrame
         One row per share: ``share_sought``, ``cost``, ``cost_lower`` and ``cost_upper`` (the same plan at low and high
         prices), ``bound`` (no plan that reaches the share can cost less), ``gap`` ((cost - bound) / cost),
-        ``reached_persons``, ``persons``, ``reached_share``, ``least_share``, ``n_options`` and ``status``: ``optimal``,
-        ``not_proven``, or ``out_of_reach`` where the options cannot reach the share at any price (no cost then);
-        ``is_synthetic`` as in :class:`Frontier`.
+        ``reached_persons``, ``persons``, ``reached_share``, ``least_share``, ``n_options`` and ``status``: ``optimal``;
+        ``not_proven``: the cheapest found, or one that falls short of the share by the solver's tolerance (see
+        ``reached_share``); without a cost ``not_found``, where time ran out before any plan was found,
+        or ``out_of_reach``, where the options cannot reach the share at any price; ``is_synthetic`` as in
+        :class:`Frontier`.
 
     Raises
     ------
@@ -712,7 +761,7 @@ def price_of_closing(
     >>> price_of_closing(demand, sites, links, [0.5, 1.0]).select("cost", "reached_persons", "status").rows()
     [(3.0, 60.0, 'optimal'), (8.0, 100.0, 'optimal')]
     """
-    told = sorted({float(s) for s in shares})
+    told = sorted(set(_numbers(shares, "shares")))
     if not told or not all(0 < s <= 1 for s in told):
         raise RangeError(f"Shares to be reached are {list(shares)}; expected numbers above 0 and up to 1.")
     limit, allowed = _patience(time_limit_s, gap)
@@ -746,10 +795,13 @@ def _priced_share(
     )  # fmt: skip
     if x is None:
         # Proven to be out of reach, or not found in time.
-        if _is_out_of_reach(p, share, total, high, limit, is_each):
+        if math.isinf(bound) or _is_out_of_reach(p, share, total, high, limit, is_each):
             return row
-        return {**row, "bound": max(bound, 0.0), "status": NOT_PROVEN}
-    plan = _carried_out(p, x, math.inf, nobody, None if not is_each else max(share - near, 0.0), is_final=False)
+        return {**row, "bound": max(bound, 0.0), "status": NOT_FOUND}
+    plan = _carried_out(p, x, math.inf, nobody, share if is_each else None)
+    got = float(p.shares(plan.served).min()) if is_each else plan.persons / total
+    # A plan that only the solver's tolerance lets reach the share is no proof of its price.
+    proven = proven and got >= share * (1 - rule("budget_slack"))
     cost = math.fsum(p.cost * plan.units)
     bound = min(max(bound, 0.0), cost)
     left = (cost - bound) / cost if cost > 0 else 0.0
@@ -765,9 +817,8 @@ def _priced_share(
 def _is_out_of_reach(p: _Problem, share: float, total: float, high: Floats, limit: float, is_each: bool) -> bool:
     """Return whether all that can be bought reaches less than a share."""
     seek: Literal["least", "gain"] = "least" if is_each else "gain"
-    low = np.zeros(len(p.cost))
-    _, most, _ = _search(p, math.inf, p.persons[p.demand], low, high, limit, 0.0, seek=seek)
-    return most < share * (1.0 if is_each else total)
+    _, most, _ = _search(p, math.inf, p.persons[p.demand], high, high, limit, 0.0, seek=seek)
+    return most < share * (1.0 if is_each else total) * (1 - 2 * rule("tolerance"))
 
 
 def first_reached(

@@ -39,7 +39,7 @@ RULES = "equity_gap_rules"
 TOTAL = "(all)"
 """Stands for all covariates together in the column ``variable``."""
 CONSTANT = "(constant)"
-WEAK_OVERLAP = "weak_overlap"
+WEAK_OVERLAP, CANCELLED = "weak_overlap", "contributions_cancel"
 _WITHOUT_DELTA = ("bootstrap", "none")
 _NAMED = ("a", "b", "half", "n_share", "neumark", "pooled")
 _FIXED = {"a": 1.0, "b": 0.0, "half": 0.5}
@@ -87,7 +87,8 @@ class GapDecomposition:
     overlap
         One row per covariate: what share of each group lies within the range of the other.
     note
-        ``no_design``, ``weak_overlap``, or empty.
+        ``no_design``, ``weak_overlap``, ``contributions_cancel`` (Yun's detail of a part whose linear contributions add
+        up to 0, so that it cannot be shared out: its rows hold no value), or empty.
     """
 
     table: pl.DataFrame
@@ -110,7 +111,7 @@ class GapDecomposition:
         polars.DataFrame
             One row per part: ``fold`` (gap, two, three), ``component``, ``variable`` (``(all)``: together),
             ``category`` (of a categorical covariate; empty: the covariate as a whole), ``value`` [unit of the outcome],
-            ``se``, ``lower``, ``upper``, ``level``, ``share`` of the gap.
+            ``se``, ``lower``, ``upper``, ``level``, ``share`` of the gap (null where there is no gap).
         """
         return self.table
 
@@ -121,6 +122,8 @@ class GapDecomposition:
         ------
         UnknownNameError
             There is no such part.
+        RefusalError
+            It cannot be told, see ``note``.
         """
         at = (pl.col("component") == component) & (pl.col("variable") == variable)
         at = at & (pl.col("category").is_null() if category is None else pl.col("category") == category)
@@ -129,7 +132,10 @@ class GapDecomposition:
             named = pl.concat_str("component", pl.lit("/"), "variable")
             known = self.table.select(named).to_series().unique().to_list()
             raise suggest(f"{component}/{variable}", known, what="part of the gap", see="GapDecomposition.tidy()")
-        return float(found.item(0, "value"))
+        told: float | None = found.item(0, "value")
+        if told is None:
+            raise RefusalError(f"{component}/{variable} cannot be told: {self.note}. Read the parts together.")
+        return told
 
     def _repr_html_(self) -> str:
         return self.table._repr_html_()
@@ -325,15 +331,17 @@ def _spread(parts: Parts, fold: str, component: str, total: Any, each: Any, deta
             parts[fold, component, v, c] = e
 
 
-def _logistic(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
+def _logistic(z: Floats) -> Floats:
+    from scipy.special import expit
+
+    return np.asarray(expit(z), dtype=np.float64)
 
 
 def _shared(total: Any, each: Any) -> Any:
-    """Share a total out in proportion to linear contributions (Yun 2004)."""
-    whole = each.sum()
-    if np.abs(whole) <= rule("zero_denominator") * max(float(np.abs(each).sum()), rule("zero_denominator")):
-        return each * 0
+    """Share a total out in proportion to linear contributions (Yun 2004); of contributions that cancel none is told."""
+    whole, near = each.sum(), rule("zero_denominator")
+    if np.abs(whole) <= near * max(float(np.abs(each).sum()), near):
+        return each * (0 if np.abs(total) <= near else np.nan)
     return total * each / whole
 
 
@@ -514,14 +522,19 @@ def _table(
         if gap and key[1] not in ("mean_a", "mean_b"):
             row["share"] = float(v) / gap
         rows.append(row)
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.selectors.float().fill_nan(None))
 
 
 def _finished(
     case: _Case, outcome: str, group: str, method: str, reference: str, errors: str, keys: list[Any], values: Floats,
     se: Floats | None, bounds: tuple[Floats, Floats] | None, level: float,
 ) -> GapDecomposition:  # fmt: skip
+    means = [float(values[keys.index(("gap", c, TOTAL, None))]) for c in ("mean_a", "mean_b")]
     gap = float(values[keys.index(("gap", "gap", TOTAL, None))])
+    # A gap of rounding has no shares.
+    gap = 0.0 if abs(gap) <= rule("zero_denominator") * max(map(abs, means)) else gap
+    if np.isnan(values).any():
+        case.notes.append(CANCELLED)
     table = _table(values, keys, se, bounds, level, gap)
     return GapDecomposition(
         table, method, outcome, group, case.groups, case.counts, case.n_missing, reference, errors, case.overlap,

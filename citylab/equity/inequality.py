@@ -18,7 +18,7 @@ from citylab.equity import sampling
 from citylab.equity.measures import Estimate, Ordered
 from citylab.equity.sampling import DEFAULT, Errors
 from citylab.errors import DataError, RangeError
-from citylab.frames import Frame, keys_of, lazily
+from citylab.frames import Frame, keys_of, lazily, need_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -65,7 +65,8 @@ def inequality(
     line
         Poverty line of the measures ``fgt(...)`` [unit of the value].
     errors
-        How errors are made; ``None`` makes none, for a full count or for speed.
+        How errors are made; :meth:`citylab.equity.sampling.Errors.of` makes them from the declared design of a survey.
+        ``None`` makes none, for a full count or for speed.
     table
         Named measures; default the declared table ``equity_measures``.
 
@@ -75,8 +76,8 @@ def inequality(
         One row per group and measure: the columns of ``by``, ``measure``, ``value`` (no unit; ``fgt`` a share, ``mean``
         in the unit of the value), ``se``, ``lower``, ``upper``, ``level``, ``n`` (rows that count), ``n_missing``,
         ``n_effective`` (Kish), ``method`` of the errors, and ``note``: why there is no value or no error
-        (``zero_values``, ``mean_not_positive``, ``no_rows``, ``zero_denominator``, ``one_unit``), or
-        ``negative_values`` where the value stands but can leave 0 to 1.
+        (``zero_values``, ``mean_not_positive``, ``no_rows``, ``zero_denominator``, ``one_unit``,
+        ``draw_without_value``), or ``negative_values`` where the value stands but can leave 0 to 1.
 
     Raises
     ------
@@ -231,7 +232,7 @@ def _means(sample: sampling.Sample, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _points(points: int | Sequence[float]) -> list[float]:
-    if isinstance(points, int):
+    if isinstance(points, int | np.integer):
         if points < 2:
             raise RangeError(f"A curve of {points} points is none; expected at least 2.")
         return [float(p) for p in np.linspace(0, 1, points)]
@@ -263,8 +264,12 @@ def _ordered(values: npt.ArrayLike | pl.Series, weight: npt.ArrayLike | pl.Serie
 
 def _series(values: npt.ArrayLike | pl.Series) -> pl.Series:
     if isinstance(values, pl.Series):
+        need_numbers(pl.Schema({values.name or "values": values.dtype}), [values.name or "values"], what="This measure")
         return values.cast(pl.Float64)
-    return pl.Series(np.asarray(values, dtype=np.float64).ravel())
+    try:
+        return pl.Series(np.asarray(values, dtype=np.float64).ravel())
+    except (TypeError, ValueError):
+        raise DataError(f"Expected numbers, got {values!r:.80}. Read the file with its null values declared.") from None
 
 
 def single(name: str, values: npt.ArrayLike | pl.Series, weight: npt.ArrayLike | pl.Series | None,
@@ -276,7 +281,7 @@ def single(name: str, values: npt.ArrayLike | pl.Series, weight: npt.ArrayLike |
             f"{name} has no value here: {told.note}. Values of 0, a mean that is not above 0 or a single row leave it "
             "undefined; inequality() gives a table with the reason instead of this error."
         )
-    return float(told.value)
+    return float(told.value) + 0.0  # no minus 0
 
 
 def gini(

@@ -75,7 +75,8 @@ def indicators(table: pl.DataFrame | None = None, *, levels: pl.DataFrame | None
     Parameters
     ----------
     table
-        Indicators of your own with the columns of ``equity_index_indicators``; default the declared ones.
+        Indicators of your own with the columns of ``equity_index_indicators`` (``least`` and ``most`` may be left out);
+        default the declared ones.
     levels
         Levels of your own with the columns of ``equity_index_levels``; default the declared ones.
 
@@ -99,7 +100,7 @@ def indicators(table: pl.DataFrame | None = None, *, levels: pl.DataFrame | None
     """
     held = tables.read(INDICATORS) if table is None else table
     schema = need_columns(held.lazy(), _NEEDED, what="indicators")
-    need_numbers(schema, ["worst", "best", "weight"], what="indicators")
+    need_numbers(schema, ["worst", "best", "weight", *(c for c in ("least", "most") if c in schema)], what="indicators")
     if held.is_empty():
         raise DataError("indicators: the table has no rows. An index needs at least one indicator in each level.")
     known = _levels(levels)["level"].to_list()
@@ -109,6 +110,11 @@ def indicators(table: pl.DataFrame | None = None, *, levels: pl.DataFrame | None
         ends = (r["worst"], r["best"])
         if any(e is None or not math.isfinite(e) for e in ends) or ends[0] == ends[1]:
             raise DataError(f"indicators: {name!r} goes from {ends[0]} to {ends[1]}; expected two different numbers.")
+        least, most = _bounds(r)
+        if any(e is not None and not (least is None or e >= least) for e in ends) or any(
+            e is not None and not (most is None or e <= most) for e in ends
+        ):
+            raise DataError(f"indicators: {name!r} goes from {ends[0]} to {ends[1]}, beyond its {least} to {most}.")
         if r["scale"] not in {"linear", "log"}:
             raise suggest(str(r["scale"]), ["linear", "log"], what="scale", see=f"datasets/codes/{INDICATORS}.csv")
         if r["scale"] == "log" and min(ends) <= 0:
@@ -198,7 +204,8 @@ def level_scores(
         A column is missing or holds no numbers. An indicator that was not asked has a column of nulls, or no row in
         the table.
     DataError
-        On collecting: infinite values, or a share in percent.
+        On collecting: infinite values, or values that no true one can be (``least``, ``most`` of the table; a share
+        lies between 0 and 1): percent, or a code for no answer.
 
     Examples
     --------
@@ -221,7 +228,7 @@ def level_scores(
     schema = need_columns(lf, names, what="level_scores")
     numeric = [c for c in names if schema[c] != pl.Boolean()]
     need_numbers(schema, numeric, what="level_scores")
-    lf = _sound(lf, held, numeric)
+    lf = _sound(lf, held.filter(pl.col("indicator").is_in(numeric)))
     lf = lf.with_columns(_normalised(r).alias(f"_n_{r['indicator']}") for r in held.iter_rows(named=True))
     top = rule("top_score")
     lf = lf.with_columns(
@@ -252,16 +259,27 @@ def _known(given: str, kind: Any, what: str) -> None:
         raise suggest(str(given), get_args(kind), what=what, see="citylab.equity.levels")
 
 
-def _sound(lf: pl.LazyFrame, held: pl.DataFrame, numeric: Sequence[str]) -> pl.LazyFrame:
-    for c in numeric:
-        bad = pl.col(c).cast(pl.Float64).is_infinite()
-        if c.endswith("_share"):
-            bad = bad | (pl.col(c) > 1) | (pl.col(c) < 0)
+def _bounds(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return what no true value of an indicator can leave: declared, or that of a share by its name."""
+    ends = row.get("least"), row.get("most")
+    return (0.0, 1.0) if ends == (None, None) and row["indicator"].endswith("_share") else ends
 
-        def say(rows: pl.DataFrame, c: str = c) -> str:
+
+def _sound(lf: pl.LazyFrame, held: pl.DataFrame) -> pl.LazyFrame:
+    for r in held.iter_rows(named=True):
+        c, (least, most) = r["indicator"], _bounds(r)
+        bad = pl.col(c).cast(pl.Float64).is_infinite()
+        # A mean of ones may pass 1 by rounding.
+        near = measures.rule("bounds_tolerance")
+        bad = bad if least is None else bad | (pl.col(c) < least - near)
+        bad = bad if most is None else bad | (pl.col(c) > most + near)
+
+        def say(rows: pl.DataFrame, c: str = c, ends: tuple[float | None, float | None] = (least, most)) -> str:
+            within = "-" if ends[0] is None else f"{ends[0]:g}", "-" if ends[1] is None else f"{ends[1]:g}"
             return (
-                f"level_scores: {rows.height} rows of {c!r} cannot be, the first {rows[c][0]}. A share runs from "
-                "0 to 1 (divide percent by 100), and nothing is infinite."
+                f"level_scores: {rows.height} rows of {c!r} cannot be, the first {rows[c][0]}; expected finite numbers "
+                f"from {within[0]} to {within[1]}. A share runs from 0 to 1 (divide percent by 100), and a code for no "
+                "answer is a null."
             )
 
         lf = lf.filter(refuse(bad, c, message=say))

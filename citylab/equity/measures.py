@@ -94,6 +94,15 @@ class Ordered:
         """Return the same rows, in the same order, with other weights."""
         return Ordered(self.key, weight, None if self.is_own_key else self.value, is_sorted=True)
 
+    @cached_property
+    def held(self) -> Ordered:
+        """The rows of positive weight: one that a draw leaves out takes no part, not even between two quantiles."""
+        inside = self.weight > 0
+        if inside.all():
+            return self
+        value = None if self.is_own_key else self.value[inside]
+        return Ordered(self.key[inside], self.weight[inside], value, is_sorted=True)
+
     def ranked_by_itself(self) -> Ordered:
         """Return the distribution of the key alone."""
         return Ordered(self.key, self.weight, is_sorted=True)
@@ -109,6 +118,11 @@ class Ordered:
         sums = [(self.weight[s].sum(), self.weight[s] @ self.value[s]) for s in self.slices()]
         running = np.cumsum(np.array([(0.0, 0.0), *sums]), axis=0)
         return running[:, 0], running[:, 1]
+
+    @property
+    def amounts(self) -> Floats:
+        """Part of the mean of the rows before each piece; at the end, the mean."""
+        return self._pieces[1] / self.total
 
     @property
     def total(self) -> float:
@@ -254,8 +268,12 @@ class Estimate:
 def gini(d: Ordered) -> Estimate:
     """Gini coefficient: half the mean absolute difference of two rows over the mean."""
     mean = d.mean
-    twice = d.average(lambda s: 2 * d.running(s)[1] - d.value[s] * d.weight[s] / d.total)
-    value = 1 - twice / mean
+    twice = 0.0
+    for s, before in zip(d.slices(), d.amounts, strict=False):
+        share = d.weight[s] / d.total
+        part = share * d.value[s]
+        twice += float(share @ (2 * np.cumsum(part) - part)) + 2 * float(share.sum()) * before
+    value = float(1 - twice / mean)
 
     def influence(s: slice) -> Floats:
         # The mean of the larger of two values, one of them this row's; whatever the order of ties.
@@ -456,6 +474,7 @@ class Measure:
 
     def estimate(self, d: Ordered) -> Estimate:
         """Return the measure of a distribution; a distribution that it cannot judge gives a null with its reason."""
+        d = d.held
         if self.needs != ANY:
             if d.smallest < 0 and self.needs in {POSITIVE, NONNEGATIVE}:
                 raise DataError(

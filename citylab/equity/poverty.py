@@ -70,7 +70,8 @@ def poverty(
     Foster, Greer and Thorbecke (1984), A class of decomposable poverty measures, Econometrica 52, 761-766.
     doi:10.2307/1913475
     """
-    names = [f"fgt({order:g})" for order in orders]
+    # Two formats, so that an order is neither cut nor written as 1.0.
+    names = [f"fgt({order:g})" if float(f"{order:g}") == order else f"fgt({float(order)!r})" for order in orders]
     return inequality(frame, value, weight=weight, by=by, measures=names, line=line, errors=errors)
 
 

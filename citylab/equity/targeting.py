@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -145,6 +146,8 @@ def _least(smallest_cell: int | None) -> int:
 def _thresholds(thresholds: Sequence[float], reached: str) -> list[float]:
     if reached not in get_args(Side):
         raise suggest(str(reached), get_args(Side), what="side of a threshold", see="citylab.equity.targeting")
+    if isinstance(thresholds, str | Real) or not all(isinstance(t, Real) for t in thresholds):
+        raise RangeError(f"thresholds is {thresholds!r}; expected a list of numbers, such as [50].")
     told = sorted({float(t) for t in thresholds})
     if not told or not all(map(math.isfinite, told)):
         raise RangeError(f"Thresholds are {list(thresholds)}; expected at least one number, and finite ones.")

@@ -18,6 +18,8 @@ from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError,
 ENCODINGS = ("utf-8", "gb18030")
 """Tried in this order where a file does not say its encoding; GB 18030 holds all of GBK and GB 2312."""
 
+_PRIVATE_USE = r"[\x{E000}-\x{F8FF}]"
+
 
 @dataclass(frozen=True, slots=True)
 class SurveyFile:
@@ -109,7 +111,7 @@ def read_survey(
     path: str | Path,
     *,
     columns: Iterable[str] | None = None,
-    missing: Mapping[str, Iterable[float | str]] | None = None,
+    missing: Mapping[str, float | str | Iterable[float | str]] | None = None,
     encoding: str | None = None,
 ) -> SurveyFile:
     """Read a survey file of Stata or SPSS.
@@ -121,7 +123,7 @@ def read_survey(
     columns
         Columns to read; default: all.
     missing
-        More codes that mean "no answer", by column; they become null and are counted.
+        More codes that mean "no answer", one or several by column; they become null and are counted.
     encoding
         Of old files that do not say it. Default: UTF-8, then GB 18030, the first in which all text is readable.
 
@@ -170,7 +172,7 @@ def read_survey(
     if unread:
         raise suggest(unread[0], told.columns, what="column", see=f"SurveyFile.frame of {file.name}")
     categories = {
-        c: {_code(k): str(v) for k, v in known.items() if not _is_tag(k, told.schema[c])}
+        c: {_code(k): str(v) for k, v in known.items() if not _is_tag(k, meta.readstat_variable_types.get(c))}
         for c, known in meta.variable_value_labels.items()
         if c in told.columns
     }
@@ -186,9 +188,17 @@ def _code(key: object) -> float | str:
     return float(key) if isinstance(key, int | float) else str(key)
 
 
-def _is_tag(key: object, dtype: pl.DataType) -> bool:
+def _is_tag(key: object, kind: str | None) -> bool:
     """Return whether a label is that of one of Stata's missing values, ``a`` to ``z``, in a column of numbers."""
-    return isinstance(key, str) and (dtype.is_numeric() or dtype == pl.Object)
+    return isinstance(key, str) and kind != "string"
+
+
+def _is_garbled(table: pl.DataFrame, meta: Any) -> bool:
+    """Return whether text holds characters that no one writes: what GB 18030 makes of Big5 and other encodings."""
+    labels = [*meta.column_names, *(t or "" for t in meta.column_labels)]
+    labels += [str(v) for known in meta.variable_value_labels.values() for v in known.values()]
+    text = pl.concat([pl.Series(labels, dtype=pl.String), *(c.unique() for c in table if c.dtype == pl.String)])
+    return bool(text.str.contains(_PRIVATE_USE).any())
 
 
 def _read(
@@ -198,10 +208,14 @@ def _read(
     from pyreadstat import PyreadstatError, ReadstatError
 
     kind = file.suffix.lower()
+    if kind == ".por" and encoding is not None:
+        raise RangeError(
+            f"{file.name}: the reader takes a .por file for UTF-8 only. Save it as .sav, or leave out encoding=."
+        )
     # A .sav names its encoding. Of a .dta the reader would take an old one for Windows-1252, which reads any bytes.
-    untold: list[str | None] = [None] if kind in (".sav", ".zsav") else []
-    reason: Exception | None = None
-    for tried in [encoding] if encoding else [*untold, *ENCODINGS]:
+    attempts: dict[str, list[str | None]] = {".por": [None], ".dta": [*ENCODINGS]}
+    reason: Exception | str | None = None
+    for tried in [encoding] if encoding else attempts.get(kind, [None, *ENCODINGS]):
         options: dict[str, Any] = {} if tried is None else {"encoding": tried}
         try:
             _, head = reader(file, metadataonly=True, **options)
@@ -216,16 +230,19 @@ def _read(
                 raise
             reason = cause
             continue
+        if encoding is None and tried == ENCODINGS[-1] and _is_garbled(table, meta):
+            reason = f"read as {tried}, it holds characters that no one writes"
+            continue
         return table, meta, tried or str(meta.file_encoding or ENCODINGS[0]).lower()
     told = f" in {encoding}" if encoding else ""
     raise DataError(
         f"{file.name} cannot be read{told}: {reason}. If its text is in another encoding, name it (encoding='gb18030', "
         "'big5', 'windows-1252'); else the file may be cut short."
-    ) from reason
+    ) from (reason if isinstance(reason, Exception) else None)
 
 
 def _without_missing(
-    table: pl.DataFrame, meta: Any, more: Mapping[str, Iterable[float | str]]
+    table: pl.DataFrame, meta: Any, more: Mapping[str, float | str | Iterable[float | str]]
 ) -> tuple[pl.DataFrame, dict[str, dict[float | str, int]]]:
     """Return the table with missing codes as null, and how many rows of each there were."""
     found: dict[str, dict[float | str, int]] = {}
@@ -234,7 +251,8 @@ def _without_missing(
         of = table[name]
         tags: set[str] = set(meta.missing_user_values.get(name, ()))
         counts: dict[float | str, int] = {}
-        if of.dtype == pl.Object:
+        kind = meta.readstat_variable_types.get(name)
+        if of.dtype == pl.Object or (of.dtype == pl.String and kind not in (None, "string")):
             # Numbers among which Stata's .a to .z stand as letters.
             values = of.to_list()
             for v in values:
@@ -243,16 +261,21 @@ def _without_missing(
             if unknown := sorted({v for v in values if isinstance(v, str)} - tags):
                 raise DataError(f"Column {name!r} mixes numbers and text: {unknown[:6]}.")
             of = pl.Series(name, [None if isinstance(v, str) else v for v in values], dtype=pl.Float64)
-        codes = [_code(c) for c in more.get(name, ())]
+        if of.dtype == pl.Null:
+            # Without a single value the reader does not say what the column holds; the file does.
+            of = of.cast(pl.String if kind == "string" else pl.Float64)
+        given = more.get(name, ())
+        codes = [_code(c) for c in ([given] if isinstance(given, str | int | float) else given)]
         wrong = [c for c in codes if isinstance(c, str) == of.dtype.is_numeric()]
         if wrong:
             raise RangeError(f"missing= names {wrong[0]!r} for column {name!r}, which holds {of.dtype}.")
         at = pl.lit(False)
         for reach in meta.missing_ranges.get(name, ()):
             low, high = (reach["lo"], reach["hi"]) if isinstance(reach, dict) else (reach, reach)
-            at = at | pl.col(name).is_between(low, high)
+            at = at | pl.col(name).is_between(pl.lit(low), pl.lit(high))
         if codes:
-            at = at | pl.col(name).is_in(codes)
+            comparable = pl.col(name).cast(pl.Float64) if of.dtype.is_numeric() else pl.col(name)
+            at = at | comparable.is_in(codes)
         if of.dtype == pl.String:
             at = at | (pl.col(name) == "")
         flagged = of.to_frame().select(at.fill_null(False)).to_series()

@@ -40,6 +40,7 @@ TABLE = "equity_gap_survey"
 FEW_ROWS, LARGE_CV, UNDECLARED, ONE_UNIT, NO_ROWS, AT_BOUND = (
     "few_rows", "large_cv", "no_design", "one_unit", "no_rows", "share_at_bound",
 )  # fmt: skip
+ZERO_DENOMINATOR, EMPTY_DRAW = "zero_denominator", "draw_without_value"
 RESULT = {
     "value": pl.Float64(), "se": pl.Float64(), "lower": pl.Float64(), "upper": pl.Float64(), "level": pl.Float64(),
     "df": pl.Int64(), "n": pl.Int64(), "n_missing": pl.Int64(), "n_effective": pl.Float64(),
@@ -301,7 +302,8 @@ class Units:
         single = sizes == 1
         fraction = np.zeros(len(sizes)) if self.population is None else sizes / self.population
         certain = single & (fraction >= 1)
-        if (single & ~certain).any() and self.singletons == "refuse":
+        # A sample that is one unit altogether has no variance either; no rule can help, and results say one_unit.
+        if (single & ~certain).any() and self.singletons == "refuse" and len(self.stratum) > 1:
             raise DataError(
                 f"{int((single & ~certain).sum())} of {len(sizes)} strata have a single primary sampling unit, which "
                 "has no variance. Join them with neighbours, or declare Design(singletons='centre' or 'certainty')."
@@ -483,15 +485,16 @@ def _floats(table: pl.DataFrame, column: str) -> Floats:
 Checks = dict[str, tuple[pl.Expr, str]]
 
 
-def _checks(design: Design | None) -> Checks:
+def _checks(design: Design | None, schema: pl.Schema) -> Checks:
     """Return what a row of a design must not be, with what to say about the rows where it is; columns as declared."""
     if design is None:
         return {}
     out: Checks = {}
     for c in (design.strata, design.psu, design.fpc):
         if c is not None:
+            of = pl.col(c)
             out[f"gap_{c}"] = (
-                pl.col(c).is_null(),
+                of.is_null() | of.is_nan() if schema[c].is_float() else of.is_null(),
                 f"lack {c!r}, which the design names; every row needs it. Complete it from the survey's documentation.",
             )
     for c in (design.weight, *design.replicates):
@@ -513,7 +516,7 @@ def _refuse_design(found: Mapping[str, int], checks: Checks, what: str) -> None:
 
 
 def _check_design(lf: pl.LazyFrame, design: Design | None, what: str) -> None:
-    checks = _checks(design)
+    checks = _checks(design, lf.collect_schema())
     if checks:
         told = lf.select(e.sum().cast(pl.Int64).alias(n) for n, (e, _) in checks.items())
         _refuse_design(told.collect().row(0, named=True), checks, what)
@@ -526,26 +529,48 @@ def _keyed(lf: pl.LazyFrame, design: Design | None) -> pl.LazyFrame:
     return lf.with_columns(strata.alias(_STRATUM), units.alias(_UNIT))
 
 
+def stratum_population(stratum: Ints, stated: Floats, column: str) -> Floats:
+    """Return the PSUs of each stratum in the population.
+
+    Parameters
+    ----------
+    stratum, stated
+        Stratum of each PSU of the sample, counted from 0, and what is stated beside it.
+    column
+        Where that stands, for messages.
+
+    Raises
+    ------
+    DataError
+        Statements differ within a stratum, or are fewer than were drawn.
+
+    Examples
+    --------
+    >>> stratum_population(np.array([0, 0, 1]), np.array([9.0, 9.0, 4.0]), "villages").tolist()
+    [9.0, 4.0]
+    """
+    population = np.full(int(stratum.max()) + 1, -np.inf)
+    np.maximum.at(population, stratum, stated)
+    if (stated != population[stratum]).any():
+        raise DataError(f"{column!r} differs within a stratum; it is the number of PSUs that the stratum has.")
+    drawn = np.bincount(stratum)
+    short = population < drawn
+    if short.any():
+        raise DataError(
+            f"{column!r} says {population[short][0]:g} PSUs for a stratum of which {drawn[short][0]} were drawn. It "
+            "counts the PSUs of the population, not a share; turn a sampling fraction f into n/f."
+        )
+    return population
+
+
 def _codes(found: pl.DataFrame, design: Design | None) -> Units:
     """Return the PSUs of a table that has one row per PSU."""
     stratum = found[_STRATUM].rank("dense").cast(pl.Int64).to_numpy() - 1
     singletons: Singletons = "refuse" if design is None else design.singletons
     if design is None or design.fpc is None:
         return Units(stratum, None, singletons)
-    count = int(stratum.max()) + 1
     stated = found["_fpc"].cast(pl.Float64).to_numpy()
-    population = np.full(count, -np.inf)
-    np.maximum.at(population, stratum, stated)
-    if (stated != population[stratum]).any():
-        raise DataError(f"{design.fpc!r} differs within a stratum; it is the number of PSUs that the stratum has.")
-    short = population < np.bincount(stratum)
-    if short.any():
-        raise DataError(
-            f"{design.fpc!r} says {population[short][0]:g} PSUs for a stratum of which "
-            f"{np.bincount(stratum)[short][0]} were drawn. It counts the PSUs of the population, not a share; "
-            "turn a sampling fraction f into n/f."
-        )
-    return Units(stratum, population, singletons)
+    return Units(stratum, stratum_population(stratum, stated, design.fpc), singletons)
 
 
 def _units(table: pl.DataFrame, design: Design | None) -> tuple[Ints, Units]:
@@ -608,14 +633,14 @@ def _tally(survey: Designed, pairs: Sequence[tuple[pl.Expr, pl.Expr]], by: list[
             w.alias(f"w{i}"), (w * top).alias(f"x{i}"), (w * bottom).alias(f"b{i}"),
             (w * top * top).alias(f"xx{i}"), (w * top * bottom).alias(f"xb{i}"), (w * bottom * bottom).alias(f"bb{i}"),
             (held & (pl.col(_WEIGHT) > 0)).cast(pl.Int64).alias(f"n{i}"),
-            (pl.col(DOMAIN) & ~held).cast(pl.Int64).alias(f"m{i}"),
+            (pl.col(DOMAIN) & ~held & (pl.col(_WEIGHT) > 0)).cast(pl.Int64).alias(f"m{i}"),
         ]  # fmt: skip
         for j in range(len(replicates)):
             r = pl.when(held).then(pl.col(f"_r{j}")).otherwise(0.0)
             aggregates += [(r * top).alias(f"rx{i}_{j}"), (r * bottom).alias(f"rb{i}_{j}")]
-    checks = _checks(d)
+    checks = _checks(d, lf.collect_schema())
     aggregates += [c.cast(pl.Int64).alias(n) for n, (c, _) in checks.items()]
-    fixed = [pl.col("_fpc").max() for _ in fpc]
+    fixed = [e for _ in fpc for e in (pl.col("_fpc").max(), pl.col("_fpc").min().alias("_fpc_low"))]
     if replicates:
         cells = keyed.group_by(keys or [pl.lit(0).alias("_all")]).agg(*(a.sum() for a in aggregates))
         cells = cells.with_columns(pl.lit(0).alias(_STRATUM), pl.int_range(pl.len()).alias(_UNIT))
@@ -635,6 +660,8 @@ def _tally(survey: Designed, pairs: Sequence[tuple[pl.Expr, pl.Expr]], by: list[
     if fpc and not replicates:
         assert d is not None
         _same_fpc(table, d)
+        if "_fpc_low" in table.columns:
+            _same_fpc(table.select(_STRATUM, pl.concat_list("_fpc", "_fpc_low").alias("_fpc")).explode("_fpc"), d)
     if replicates or d is None or d.psu is None:
         unit = np.arange(table.height)
         units = _codes(table, None if replicates else d)
@@ -673,6 +700,7 @@ def _estimates(
         raise suggest(str(interval), get_args(Interval), what="interval", see=f"citylab.stats.survey.{what}")
     keys = keys_of(by)
     schema = need_columns(survey.frame, keys, what=what)
+    _need_each_once(keys, what)
     taken = sorted({*RESULT, label} & set(keys))
     if taken:
         raise SchemaError(
@@ -707,8 +735,8 @@ def _estimates(
             if calibrated is not None:
                 variance = calibrated.variances(pair, flat, bottom, is_total=is_total)
             else:
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    z = x if is_total else (x - flat[t.domain] * b) / bottom[t.domain]
+                below = np.where(bottom == 0, np.nan, bottom)[t.domain]
+                z = x if is_total else (x - flat[t.domain] * b) / below
                 variance = t.units.variances(t.domain, t.unit, np.nan_to_num(z), count)
             inside = part["n"].to_numpy() > 0
             df = t.units.df_within(t.domain[inside], t.unit[inside], count)
@@ -722,6 +750,11 @@ def _estimates(
     names = t.keys.rename({f"_key{i}": c for i, c in enumerate(keys)}).with_row_index("_d").cast({"_d": pl.Int64})
     out = names.join(table, on="_d", maintain_order="left_right").drop("_d")
     return out.cast({c: schema[c] for c in keys})
+
+
+def _need_each_once(keys: Sequence[str], what: str) -> None:
+    if len(set(keys)) < len(keys):
+        raise SchemaError(f"{what}: by= names a column twice: {list(keys)}. Name each once.")
 
 
 @dataclass(frozen=True)
@@ -768,13 +801,13 @@ def _told(
         notes = [] if survey.design is not None else [UNDECLARED]
         rows.append(row)
         if not np.isfinite(v):
-            row["note"] = "; ".join([NO_ROWS, *notes])
+            row["note"] = "; ".join([ZERO_DENOMINATOR if n else NO_ROWS, *notes])
             continue
         row["value"], row["method"] = float(v), method
         if n < rule("few_rows"):
             notes.append(FEW_ROWS)
         if df[k] < 1 or not np.isfinite(variance[k]):
-            row["note"] = "; ".join([ONE_UNIT, *notes])
+            row["note"] = "; ".join([ONE_UNIT if df[k] < 1 else EMPTY_DRAW, *notes])
             continue
         se = float(np.sqrt(max(variance[k], 0.0)))
         simple = _simple_variance(float(v), k, s, every, is_total=is_total)
@@ -1053,6 +1086,7 @@ def quantile(
         raise RangeError(f"probabilities are {asked}; expected numbers between 0 and 1, for example 0.5.")
     keys = keys_of(by)
     need_columns(s.frame, keys, what="quantile")
+    _need_each_once(keys, "quantile")
     _need_values(s, [value], "quantile")
     sample = read(s, [value, *keys], what="quantile")
     y = _floats(sample.table, value)
@@ -1114,7 +1148,10 @@ def _quantile(sample: Sample, y: Floats, here: npt.NDArray[np.bool_], p: float, 
     q = float(weighted_quantile(values, weight, p))
     row: dict[str, Any] = {"value": q, "n": n}
     if sample.replicates is not None:
-        again = np.array([float(weighted_quantile(values, w, p)) for w in sample.replicates[here].T])
+        drawn = sample.replicates[here].T
+        if not drawn.any(axis=1).all():
+            return row | {"note": "; ".join([EMPTY_DRAW, *notes]), "method": "replicates", "df": sample.df}
+        again = np.array([float(weighted_quantile(values, w, p)) for w in drawn])
         assert sample.design is not None
         se, df = float(np.sqrt((sample.design.factors() * (again - q) ** 2).sum())), sample.df
         half = float(stdtrit(df, (1 + level) / 2)) * se
@@ -1252,7 +1289,7 @@ def independence(survey: Surveyed, rows: str, columns: str, *, design: Design | 
     free = np.kron(_centred(r), _centred(k)) / shares[:, None]
     effects = n * np.linalg.solve(free.T @ (free * shares[:, None]), free.T @ covariance @ free)
     trace, squares = float(np.trace(effects)), float(np.trace(effects @ effects))
-    if trace <= 0 or sample.df < 1:
+    if not trace > 0 or sample.df < 1:
         raise DataError("independence: the design gives these shares no variance; there is nothing to test against.")
     df1 = trace**2 / squares
     df2 = df1 * sample.df
@@ -1491,8 +1528,9 @@ def regression(
     else:
         assert sample.design is not None
         again = []
-        for w in sample.replicates.T:
+        for column, w in zip(sample.design.replicates, sample.replicates.T, strict=True):
             inside = w[here] > 0
+            need_full_rank(x[inside], of.names, what=f"regression: among the rows that {column!r} weighs")
             again.append(fitted(y[here][inside], x[inside], w[here][inside], model, what="regression")[0])
         off = np.array(again) - beta
         covariance = (off * sample.design.factors()[:, None]).T @ off
@@ -1701,17 +1739,21 @@ def replicated(
     if s.margins:
         raise SchemaError("replicated: make replicates first, then calibrate: each replicate is calibrated too.")
     d = s.design if s.design is not None else Design()
-    sample = read(replace(s, frame=s.frame.drop(DOMAIN, strict=False)), [], what="replicated") if d.columns else None
-    if sample is None or d.weight is None:
+    if d.weight is None:
         raise SchemaError("replicated needs Design(weight=...) and the PSUs.")
+    # Collected once: the weights are laid beside the rows, and a frame need not give its rows in one order twice.
+    table = s.frame.collect()
+    sample = read(replace(s, frame=table.lazy().drop(DOMAIN, strict=False)), [], what="replicated")
     units = sample.units
     left = np.ones(len(units.sizes)) if units.population is None else 1 - units.sizes / units.population
     factor, scales = _replication(units, kind, left, count, rho, seed)
     names = [f"{name}_{j + 1:04d}" for j in range(factor.shape[1])]
-    columns = pl.DataFrame({n: sample.weight * factor[sample.unit, j] for j, n in enumerate(names)}).lazy()
-    frame = pl.concat([s.frame, columns], how="horizontal")
+    taken = sorted(set(names) & set(table.columns))
+    if taken:
+        raise SchemaError(f"replicated: the frame has a column {taken[0]!r} already; pass another name=.")
+    columns = pl.DataFrame({n: sample.weight * factor[sample.unit, j] for j, n in enumerate(names)})
     made = replace(d, replicates=tuple(names), replication=kind, rho=rho, scales=scales)
-    return Designed(frame, made)
+    return Designed(table.hstack(columns).lazy(), made)
 
 
 def _replication(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from citylab import settings, vocabulary
+from citylab.errors import suggest
 from citylab.settings import Language
 from citylab.viz import charts, figures, numbers, theme
 
@@ -52,8 +53,15 @@ def colour(status: str) -> str:
     >>> colour("met")
     '#009E73'
     """
+    _need_statuses([status])
     _, fill, line = MARKS[status]
     return {"open": "#B8C0C8", "not_due": "#E4E7EB"}.get(status, fill if fill != theme.PAPER else line)
+
+
+def _need_statuses(statuses: Sequence[str | None]) -> None:
+    for status in statuses:
+        if status not in MARKS:
+            raise suggest(str(status), MARKS, what="status of a claim", see="citylab.viz.claims.MARKS")
 
 
 def key(counts: Mapping[str, int], lang: Language | None = None, *, bars: bool = False) -> str:
@@ -114,6 +122,8 @@ def timeline(
     ------
     SchemaError
         A column is missing.
+    UnknownNameError
+        A status that there is not.
 
     Examples
     --------
@@ -153,6 +163,7 @@ def update(plot: figure, frame: pl.DataFrame, asof: dt.date, *, selected: str = 
 
     spec = plot.tags[0]
     figures.need(frame, ("claim_id", "due_date", "status", spec["claim"]), "The timeline")
+    _need_statuses(frame["status"].unique(maintain_order=True).to_list())
     rows = (
         frame.drop_nulls("due_date")
         .sort("due_date", "claim_id")
@@ -229,6 +240,8 @@ def by_text(
     ------
     SchemaError
         A column is missing.
+    UnknownNameError
+        A status that there is not.
 
     Examples
     --------
@@ -240,6 +253,7 @@ def by_text(
 
     lang = lang or settings.language()
     figures.need(frame, (text, "status", count), "The bars of claims")
+    _need_statuses(frame["status"].unique(maintain_order=True).to_list())
     names = frame[text].unique(maintain_order=True).to_list()
     rows = (
         frame.with_columns(__order=pl.col("status").cast(pl.Enum(list(MARKS))))
@@ -273,6 +287,12 @@ def by_text(
 # a claim beside figures
 
 
+def _written(value: float | None, lang: Language) -> str:
+    if value is None:
+        return vocabulary.say("no_data", lang)
+    return f"{value:,.0f}" if float(value).is_integer() else numbers.figures(value)
+
+
 def compared_key(lang: Language | None = None) -> str:
     """Return the legend of :func:`compared` as HTML."""
     marks = (("diamond", theme.colour("selected"), "claim_of_text"), ("circle", _FOUND, "claim_figure"))
@@ -290,7 +310,8 @@ def compared(
     ----------
     frame
         Rows with ``role`` (``claim`` stands out, ``other_claim`` is one of another text), ``value``, ``low``, ``high``
-        and the label, top to bottom. Without rows the picture says that no data bear on the claim.
+        and the label, top to bottom. A row without a value is written as "no data". Without any value the picture says
+        that no data bear on the claim.
     label, unit
         Columns of a row's name and of the unit, which is that of the first row.
     alt
@@ -309,7 +330,7 @@ def compared(
 
     lang = lang or settings.language()
     figures.need(frame, ("role", "value", "low", "high", label, unit), "The compared figures")
-    if frame.is_empty():
+    if frame["value"].null_count() == frame.height:
         said = vocabulary.say("claim_not_recomputed", lang)
         return figures.unavailable(said, alt=alt, lang=lang, height=height, large=large, save_as="citylab_claim")
     values, low, high = (frame[c].to_list() for c in ("value", "low", "high"))
@@ -330,16 +351,17 @@ def compared(
             "value": values,
             "low": [v if a is None else a for a, v in zip(low, values, strict=True)],
             "high": [v if b is None else b for b, v in zip(high, values, strict=True)],
+            "end": [least if v is None else v if b is None else b for b, v in zip(high, values, strict=True)],
             "colour": [_ROLES.get(r, _FOUND) for r in frame["role"]],
             "shape": ["diamond" if r in _ROLES else "circle" for r in frame["role"]],
-            "text": [f"{v:,.0f}" if float(v).is_integer() else numbers.figures(v) for v in values],
+            "text": [_written(v, lang) for v in values],
         },
         name="data",
     )
     plot.hbar(y="name", left="low", right="high", height=0.34, fill_color="colour", fill_alpha=0.3, line_width=0,
               source=source)  # fmt: skip
     plot.scatter("value", "name", size=11, marker="shape", fill_color="colour", line_color=theme.INK, source=source)
-    figures.write(plot, x="high", y="name", text="text", source=source, x_offset=9, large=large)
+    figures.write(plot, x="end", y="name", text="text", source=source, x_offset=9, large=large)
     shown = frame[unit][0]
     plot.xaxis.axis_label = f"{title} ({shown})" if title and shown else title or shown
     plot.xaxis.ticker.desired_num_ticks = 4

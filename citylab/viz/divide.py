@@ -124,6 +124,8 @@ def villages(
     lang = lang or settings.language()
     rows = figures.rows_of(frame, [c for c in (place, value, x, y, persons, site, tip) if c], "The places")
     figures.need_one_group(rows, [place], "The places")
+    if rows.schema[value].is_float():
+        rows = rows.with_columns(pl.col(value).fill_nan(None))
     if rows.select((~pl.col(x, y).cast(pl.Float64).is_finite()).fill_null(True)).to_numpy().any():
         raise DataError(f"Places need finite coordinates {x!r} and {y!r} [km]; some are missing or infinite.")
     known = figures.scaled(rows[value].drop_nulls(), unit, lang)

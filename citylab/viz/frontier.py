@@ -36,7 +36,8 @@ def frontier_plot(
     points
         ``points`` of :class:`citylab.equity.frontier.Frontier` with a column ``objective``, one frontier or several
         below each other: ``budget``, ``reached_persons``, ``persons``, ``least_share`` [0..1], ``gap`` [0..1], and
-        ``is_synthetic``: where it is true the picture says "synthetic".
+        ``is_synthetic``: where it is true the picture says "synthetic". Budgets for which no plan was found in time
+        (null ``reached_persons``) are left out.
     currency
         Currency of the budgets, for the axis.
     alt
@@ -49,7 +50,7 @@ def frontier_plot(
     SchemaError
         A column is missing.
     DataError
-        No rows, an objective that there is not, or a budget twice under one objective.
+        No rows, no plan at all, an objective that there is not, or a budget twice under one objective.
 
     Examples
     --------
@@ -68,6 +69,9 @@ def frontier_plot(
     if strange := sorted(set(rows["objective"]) - set(OBJECTIVES)):
         raise DataError(f"The frontier has objectives {strange}; expected {list(OBJECTIVES)}.")
     figures.need_one_group(rows, ["objective", "budget"], "The frontier")
+    rows = rows.drop_nulls("reached_persons")
+    if rows.is_empty():
+        raise DataError("The frontier has no plan to show: none was found in time. Give it a longer time_limit_s.")
     rows = rows.with_columns((100 * pl.col("reached_persons") / pl.col("persons")).alias("share"))
     money = numbers.millions_of(currency, lang)
     drawn = [o for o in OBJECTIVES if o in set(rows["objective"])]

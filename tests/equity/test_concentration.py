@@ -164,6 +164,17 @@ def test_weights_count_as_copies_in_the_decomposition():
         assert one[c].to_list() == pytest.approx(two[c].to_list(), abs=1e-12, nan_ok=False)
 
 
+def test_rows_with_a_gap_in_a_factor_are_left_out_of_the_decomposition_and_counted():
+    rows = pl.DataFrame({
+        "h": [1.0, 2.0, 4.0, 3.0, 9.0, None], "x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "sex": ["f", "m", "m", "f", None, "f"], "w": [1.0, 2.0, 1.0, float("nan"), 1.0, 1.0],
+    })  # fmt: skip
+    told = concentration_decomposition(rows, "h", rank="x", factors=["sex"], weight="w")
+    assert told.select("n", "n_missing").unique().rows() == [(3, 3)]
+    whole = concentration_decomposition(rows[:3], "h", rank="x", factors=["sex"], weight="w")
+    assert told.drop("n_missing").equals(whole.drop("n_missing"))
+
+
 def test_a_proportional_charge_has_a_kakwani_index_of_0_and_no_error():
     income = np.random.default_rng(2).lognormal(size=50)
     told = kakwani(pl.DataFrame({"fee": 0.1 * income, "income": income}), "fee", income="income")

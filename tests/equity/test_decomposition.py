@@ -111,6 +111,23 @@ def test_a_group_of_rows_that_do_not_count_is_left_out_and_its_gaps_are_counted(
     assert told.filter(component="total").select("n", "n_missing").row(0) == (3, 1)
 
 
+def test_a_group_that_has_nothing_adds_nothing_within():
+    # One of three has all: T = ln 3, and all of it lies between the group of two without and the group of one.
+    rows = pl.DataFrame({"y": [0.0, 0.0, 3.0], "g": ["a", "a", "b"]})
+    told = parts.between_within(rows, "y", by="g", measure=["theil_t", "ge(0.5)", "ge(2)", "gini"])
+    assert summary(told, "theil_t") == pytest.approx({"within": 0, "between": np.log(3), "total": np.log(3)}, abs=1e-12)
+    # GE(0.5) = -4 (3^-0.5 - 1); GE(2) = (3 - 1) / 2; Gini 2/3.
+    wanted = {"ge(0.5)": 4 * (1 - 3**-0.5), "ge(2)": 1.0, "gini": 2 / 3}
+    assert {m: summary(told, m)["between"] for m in wanted} == pytest.approx(wanted)
+    first = told.filter(component="group", g="a")
+    assert first.select("index", "contribution", "value_share").unique().rows() == [(None, 0.0, 0.0)]
+    assert told.filter(component="total")["se"].is_not_null().all()
+    with pytest.raises(DataError, match="has no value in group"):
+        parts.between_within(rows, "y", by="g", measure="mld")
+    with pytest.raises(DataError, match="nobody has anything"):
+        parts.between_within(rows.with_columns(y=pl.lit(0.0)), "y", by="g")
+
+
 # sources
 
 
@@ -138,6 +155,38 @@ def test_sources_add_up_to_the_gini_coefficient_of_their_sum(rows: pl.DataFrame)
         if r["correlation"] is not None:
             assert abs(r["correlation"]) <= 1 + 1e-9
             assert r["value_share"] * r["gini"] * r["correlation"] == pytest.approx(r["contribution"], abs=1e-12)
+
+
+def test_contributions_of_sources_have_errors_that_resampling_confirms():
+    rng = np.random.default_rng(7)
+    rows = pl.DataFrame({
+        "wage": rng.lognormal(sigma=0.6, size=500), "rent": rng.gamma(0.5, size=500), "w": rng.uniform(0.5, 2, 500),
+        "village": np.repeat(np.arange(50), 10), "g": rng.integers(0, 2, 500),
+    })  # fmt: skip
+    one, two = (
+        parts.sources(rows, ["wage", "rent"], weight="w", by="g", errors=e)
+        for e in (Errors(psu="village"), Errors("bootstrap", psu="village", n_boot=400))
+    )
+    # 400 draws know a standard error to 3.5 %; three times that.
+    assert one["se"].to_list() == pytest.approx(two["se"].to_list(), rel=0.11)
+    assert ((one["lower"] < one["contribution"]) & (one["contribution"] < one["upper"])).all()
+    # The total is the Gini coefficient of the sum, and so is its error; a source alone is that too.
+    whole = inequality(rows.with_columns(y=pl.col("wage") + pl.col("rent")), "y", weight="w", by="g",
+                       measures=["gini"], errors=Errors(psu="village"))  # fmt: skip
+    total = one.filter(source="total")
+    assert total["se"].to_list() == pytest.approx(whole["se"].to_list())
+    flat = parts.sources(rows.with_columns(none=pl.lit(0.0)), ["wage", "none"], weight="w")
+    alone = inequality(rows, "wage", weight="w", measures=["gini"])
+    assert flat["se"].to_list() == pytest.approx([alone["se"].item(), 0.0, alone["se"].item()], abs=1e-12)
+    # Groups that are copies of one another draw each for itself.
+    twice = pl.concat([rows.with_columns(g=pl.lit(g)) for g in (0, 1)])
+    drawn = parts.sources(twice, ["wage", "rent"], by="g", errors=Errors("bootstrap", n_boot=50))
+    assert drawn.filter(g=0)["se"].to_list() != drawn.filter(g=1)["se"].to_list()
+    without = parts.sources(rows, ["wage", "rent"], weight="w", by="g", errors=None)
+    assert without["se"].is_null().all()
+    assert without.drop("se", "lower", "upper", "level", "method").equals(
+        one.drop("se", "lower", "upper", "level", "method")
+    )
 
 
 @few

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
@@ -175,6 +176,157 @@ def test_no_cheaper_plan_reaches_the_share(case: Case, share: float):
         assert told["cost"] == min(sum(case[2][j] for j in s) for s in enough)
         assert told["reached_persons"] >= share * total - 1e-6
         assert told["status"] == "optimal"
+
+
+# -- by another enumeration: several units, two services, costs and capacities of 0, budgets that are just a plan's cost
+
+
+def made(seed: int) -> dict[str, np.ndarray]:
+    """A small case whose units, services, costs and capacities may be anything that is allowed."""
+    rng = np.random.default_rng(seed)
+    n, m = rng.integers(1, 5, 2)
+    return {
+        "persons": np.append(rng.choice([0, 1, 3, 7, 12.5, 100], n - 1), rng.choice([5.0, 1e4])),
+        "service": rng.choice(["x", "y"], n), "need": rng.choice([0, 0.5, 1, 2, 10], n),
+        "group": rng.choice(["g", "h"], n),
+        "cost": rng.choice([0, 1, 2, 2.5, 3, 7, 1000], m), "room": rng.choice([np.inf, 0, 0.5, 3, 10, 1000], m),
+        "of": rng.choice(["x", "y"], m), "most": rng.integers(0, 4, m), "links": rng.random((m, n)) < 0.6,
+    }  # fmt: skip
+
+
+def tables_of(case: dict[str, np.ndarray]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    areas, names = ([f"{c}{i}" for i in range(len(case[k]))] for c, k in (("a", "persons"), ("o", "cost")))
+    demand = pl.DataFrame({"area_id": areas, "service": case["service"], "persons": case["persons"],
+                           "need_weight": case["need"], "group": case["group"]})  # fmt: skip
+    options = pl.DataFrame({"option_id": names, "service": case["of"], "cost": case["cost"], "units_max": case["most"],
+                            "capacity_persons": pl.Series(case["room"]).replace(np.inf, None)})  # fmt: skip
+    pairs = [(names[j], areas[i]) for j, i in zip(*np.nonzero(case["links"]), strict=True)]
+    return demand, options, pl.DataFrame(pairs, schema={"option_id": pl.String, "area_id": pl.String}, orient="row")
+
+
+def best_of(case: dict[str, np.ndarray], units: tuple[int, ...], objective: str) -> float:
+    """What some units do at best: persons of each usable link, by a linear programme of their own."""
+    able = case["links"] & (case["of"][:, None] == case["service"]) & (np.array(units) > 0)[:, None]
+    j, i = np.nonzero(able)
+    rows = [*((i == a).astype(float) for a in range(len(case["persons"]))),
+            *((j == o).astype(float) for o in range(len(units)))]  # fmt: skip
+    room = [case["room"][o] * u if u else 0.0 for o, u in enumerate(units)]
+    ends = [*case["persons"], *(min(r, case["persons"].sum()) for r in room)]
+    rows, gain = [np.append(r, 0.0) for r in rows], np.append(-np.ones(len(i)), 0.0)
+    if objective == "need":
+        gain[:-1] = -case["need"][i]
+    if objective == "maxmin":
+        gain = np.append(np.zeros(len(i)), -1.0)
+        for g in set(case["group"]):
+            of = case["persons"][case["group"] == g].sum()
+            if of > 0:
+                rows.append(np.append(np.where(case["group"][i] == g, -1 / of, 0.0), 1.0))
+                ends.append(0.0)
+    return -float(linprog(gain, A_ub=np.array(rows), b_ub=ends, bounds=[(0, None)] * len(i) + [(0, 1)]).fun)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_bundle_of_units_that_a_budget_pays_is_no_better_and_no_cheaper(seed: int):
+    case = made(seed)
+    bundles = list(itertools.product(*(range(k + 1) for k in case["most"])))
+    prices = [math.fsum(case["cost"] * b) for b in bundles]
+    rng = np.random.default_rng(seed)
+    budgets = sorted({0.0, *rng.choice(prices, 2), float(rng.integers(0, 20))})
+    for objective in ("efficiency", "need", "maxmin"):
+        worth_of = [best_of(case, b, objective) for b in bundles]
+        found = frontier(*tables_of(case), budgets, objective=objective, group="group").points
+        for point in found.iter_rows(named=True):
+            paid = [(w, c) for w, c in zip(worth_of, prices, strict=True) if c <= point["budget"]]
+            best = max(w for w, _ in paid)
+            near = 2e-6 if objective == "maxmin" else 1e-7
+            assert point["value"] == pytest.approx(best, abs=near * max(1, best))
+            assert point["bound"] >= point["value"]
+            assert point["cost"] <= point["budget"]
+            if objective != "maxmin":  # of shares within the tolerance the fairer is not always the dearer
+                assert point["cost"] == pytest.approx(min(c for w, c in paid if w >= best - 1e-7))
+    reach = [(best_of(case, b, "efficiency"), best_of(case, b, "maxmin")) for b in bundles]
+    for at, group, full in ((0, None, case["persons"].sum()), (1, "group", 1.0)):
+        told = price_of_closing(*tables_of(case), [0.25, 1.0], group=group)
+        for row in told.iter_rows(named=True):
+            enough = [
+                c for r, c in zip(reach, prices, strict=True) if r[at] >= row["share_sought"] * full - 1e-9 * full
+            ]
+            assert row["cost"] == (pytest.approx(min(enough)) if enough else None)
+            assert row["status"] == ("optimal" if enough else "out_of_reach")
+
+
+def test_a_hamlet_counts_beside_a_city():
+    # One in two million, at a thousand times the price: a share of 1 includes it, and so does the best plan.
+    for persons in ([1_999_999, 1], [100_000_000, 10]):
+        case: Case = (persons, [1, 1], [1, 1000], [None, None], [{0}, {1}])
+        told = price_of_closing(*frames(case), [0.5, 1.0])
+        assert told["cost"].to_list() == [1.0, 1001.0]
+        assert told["reached_persons"].to_list() == [persons[0], sum(persons)]
+        parted = price_of_closing(*(f.with_columns(group=pl.lit("all")) if i == 0 else f
+                                    for i, f in enumerate(frames(case))), [1.0], group="group")  # fmt: skip
+        assert parted["cost"].to_list() == [1001.0]
+        points = frontier(*frames(case), [1, 1001]).points
+        assert points["reached_persons"].to_list() == [persons[0], sum(persons)]
+        assert (points["bound"] >= points["value"]).all()
+
+
+def test_a_small_share_of_the_worst_off_is_proven_like_a_large_one():
+    # 1 of 100 in area 0 and all of the 100,000 in area 1: the share 0.01 is known to the tolerance.
+    case: Case = ([100, 100_000], [1, 1], [2, 1], [1, None], [{0}, {1}])
+    point = frontier(*frames(case), [5], objective="maxmin").points.row(0, named=True)
+    assert (point["value"], point["status"]) == (pytest.approx(0.01, abs=2e-6), "optimal")
+    assert point["reached_persons"] == pytest.approx(100_001, abs=0.2)
+
+
+def test_a_share_within_the_tolerance_of_its_bound_is_proven_whatever_its_size(monkeypatch: pytest.MonkeyPatch):
+    real = price._plan
+
+    def short(*args: object) -> object:
+        plan = real(*args)  # type: ignore[arg-type]
+        return price._Plan(plan.units, plan.served, 0.01, plan.persons, 0.01 + 1e-6, True)
+
+    monkeypatch.setattr(price, "_plan", short)
+    assert frontier(*frames(CASE), [20], objective="maxmin").points["status"].to_list() == ["optimal"]
+    assert frontier(*frames(CASE), [20]).points["status"].to_list() == ["not_proven"]
+
+
+def test_a_plan_that_the_tolerance_alone_lets_reach_a_share_is_no_proof(monkeypatch: pytest.MonkeyPatch):
+    real = price._carried_out
+
+    def short(*args: object, **more: object) -> object:
+        plan = real(*args, **more)  # type: ignore[arg-type]
+        served = plan.served * (1 - 1e-7)
+        return price._Plan(plan.units, served, plan.value, math.fsum(served), plan.bound, True)
+
+    monkeypatch.setattr(price, "_carried_out", short)
+    assert price_of_closing(*frames(([10], [1], [5], [None], [{0}])), [1.0])["status"].to_list() == ["not_proven"]
+
+
+def test_a_search_that_ends_before_it_finds_a_plan_says_so_and_gives_no_figure(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(price, "_search", lambda *_, **__: (None, math.inf, False))
+    found = frontier(*frames(CASE), [4, 5])
+    row = found.points.row(1, named=True)
+    assert row["status"] == "not_found"
+    assert [row[c] for c in ("cost", "reached_persons", "reached_share", "least_share", "value", "gap")] == [None] * 6
+    assert row["bound"] == 30  # nothing is known but that no more than all can be reached
+    assert found.points["status"].to_list() == ["nothing_fits", "not_found"]
+    assert found.reached["budget"].unique().to_list() == [4.0]
+    assert found.served.is_empty()
+    monkeypatch.setattr(price, "_search", lambda *_, **__: (None, 3.0, False))
+    monkeypatch.setattr(price, "_is_out_of_reach", lambda *_: False)
+    told = price_of_closing(*frames(CASE), [1.0]).row(0, named=True)
+    assert (told["status"], told["cost"], told["bound"]) == ("not_found", None, 3.0)
+
+
+def test_lists_and_names_of_another_kind_are_told():
+    demand, options, links = frames(CASE)
+    for wrong in (5, "5", ["5"], [True]):
+        with pytest.raises(RangeError, match="expected a list of numbers"):
+            frontier(demand, options, links, wrong)  # type: ignore[arg-type]
+    with pytest.raises(RangeError, match="shares is 1"):
+        price_of_closing(demand, options, links, 1)  # type: ignore[arg-type]
+    with pytest.raises(SchemaError, match="'area_id' is Int64 in links and String in demand"):
+        frontier(demand, options, links.with_columns(area_id=pl.lit(1, dtype=pl.Int64)), [5])
 
 
 def test_a_plan_is_the_cheapest_of_those_that_reach_as_many():

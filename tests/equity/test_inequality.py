@@ -351,6 +351,70 @@ def test_a_mean_that_is_not_above_0_leaves_relative_measures_without_value():
     assert told.select("value", "note").rows() == [(None, "mean_not_positive"), (0.0, None)]
 
 
+def test_the_size_of_the_weights_does_not_matter_and_rows_that_weigh_nothing_beside_others_change_nothing():
+    rows = pl.DataFrame({"y": FIVE})
+    plain = values_of(rows)
+    for size in (1e-12, 1e12, 1e90):
+        assert values_of(rows.with_columns(w=pl.lit(size)), weight="w") == pytest.approx(plain)
+    light = pl.DataFrame({"y": [*FIVE, 1.0, 90.0, 35.0], "w": [1e12] * 5 + [1e-12] * 3})
+    told = values_of(light, weight="w")
+    # Quantiles are read off between the middles of steps, of which a light row has one too.
+    assert {m: v for m, v in told.items() if "quantile" not in m and m != "p90_p10"} == pytest.approx(
+        {m: v for m, v in plain.items() if "quantile" not in m and m != "p90_p10"}, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"y": [1.0, 2.0], "w": [1e300, 1e300]}, "largest weight in 'w' is 1e\\+300"),
+        ({"y": [1.0, 2.0], "w": [1e-300, 1e-300]}, "largest weight in 'w' is 1e-300"),
+        ({"y": [1e308, 1e308], "w": [1.0, 1.0]}, "sum of 'y' is too large"),
+    ],
+)
+def test_sums_that_are_no_numbers_are_refused(columns: dict[str, list[float]], says: str):
+    with pytest.raises(DataError, match=says):
+        inequality(pl.DataFrame(columns), "y", weight="w")
+
+
+def test_a_value_that_is_its_own_weight_is_weighted_and_not_below_0():
+    # 1, 2, 3 of which the weight is 1, 2, 3: mean 14/6.
+    told = inequality(pl.DataFrame({"y": [3.0, 1.0, 2.0]}), "y", weight="y", measures=["mean"])
+    assert told["value"].item() == pytest.approx(14 / 6)
+    with pytest.raises(DataError, match="go down to -2"):
+        inequality(pl.DataFrame({"y": [1.0, -2.0]}), "y", weight="y", measures=["mean"])
+
+
+def test_no_measure_of_equal_values_is_minus_0():
+    told = inequality(pl.DataFrame({"y": [2.0] * 3}), "y", measures=ALL, errors=None)
+    assert not np.signbit(told["value"].to_numpy()).any()
+    assert not np.signbit(eq.mean_log_deviation([2.0, 2.0]))
+
+
+def test_a_scanned_file_under_the_streaming_engine_gives_the_same(tmp_path: Path):
+    rng = np.random.default_rng(8)
+    rows = pl.DataFrame({"y": rng.lognormal(size=300), "w": rng.uniform(size=300), "g": rng.integers(0, 3, 300)})
+    rows = rows.with_columns(pl.when(pl.col("g") < 2).then("g"), y=pl.when(pl.col("w") > 0.1).then("y"))
+    rows.write_parquet(tmp_path / "rows.parquet")
+    lazy = inequality(pl.scan_parquet(tmp_path / "rows.parquet"), "y", weight="w", by="g")
+    assert lazy.collect(engine="streaming").equals(inequality(rows, "y", weight="w", by="g"))
+    # What is asked of the result is not asked of the rows before it.
+    assert lazy.filter(pl.col("g") == 1).head(1).collect(engine="streaming").select("g", "measure", "n").row(0) == (
+        1, "gini", rows.filter(pl.col("g") == 1, pl.col("y").is_not_null()).height,
+    )  # fmt: skip
+
+
+def test_an_order_of_poverty_is_taken_to_its_last_digit():
+    told = poverty.poverty(pl.DataFrame({"y": FIVE}), "y", line=25, orders=[1.23456789, 2])
+    assert told["measure"].to_list() == ["fgt(1.23456789)", "fgt(2)"]
+    assert told["value"][0] == pytest.approx((0.6**1.23456789 + 0.2**1.23456789) / 5, rel=1e-12)
+
+
+def test_a_share_may_pass_1_by_rounding():
+    rows = pl.DataFrame({"online_share": [0.5, 1.0000000000000002]})
+    assert inequality(rows, "online_share", measures=["mean"])["value"].item() == pytest.approx(0.75)
+
+
 # bad input
 
 
@@ -391,6 +455,7 @@ def test_a_share_in_percent_is_refused_with_the_remedy():
         ({"weight": "x"}, SchemaError, "needs column 'x'"),
         ({"weight": "t"}, SchemaError, "needs numbers"),
         ({"by": "measure"}, SchemaError, "rename it"),
+        ({"by": ["t", "t"]}, SchemaError, "names a column twice"),
         ({"errors": Errors("replicates", replicates=["y", "y2"])}, SchemaError, "name it with weight="),
     ],
 )
@@ -404,7 +469,7 @@ def test_single_numbers_refuse_what_has_none():
     for call in (
         lambda: eq.mean_log_deviation([0.0, 1.0]), lambda: eq.gini([-1.0, 1.0]), lambda: eq.gini([1.0], corrected=True),
         lambda: eq.gini([1.0, 2.0], weight=[1.0]), lambda: eq.quantile_ratio([0.0] * 5 + [1.0], 0.9, 0.1),
-        lambda: eq.generalised_entropy([1.0, 1e-300], -5),
+        lambda: eq.generalised_entropy([1.0, 1e-300], -5), lambda: eq.gini(["a"]), lambda: eq.gini([[1.0], [1.0, 2.0]]),
     ):  # fmt: skip
         with pytest.raises((DataError, RangeError)):
             call()

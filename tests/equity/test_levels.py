@@ -82,10 +82,34 @@ def test_income_counts_by_its_logarithm():
 @pytest.mark.parametrize(
     ("column", "value", "score"),
     [("internet_cost_income_pct", 35, 0), ("internet_cost_income_pct", 0.5, 100), ("income_per_capita_cny", 1e6, 100),
-     ("self_rated_health", 0, 0)],
+     ("income_per_capita_cny", -500, 0), ("digital_skills_share", 1 + 1e-13, 100)],
 )  # fmt: skip
 def test_what_lies_beyond_a_goalpost_is_held_there(column: str, value: float, score: float):
     assert level_scores(persons({**GOOD, column: value}))[f"{column}_score"].item() == score
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("self_rated_health", 9, "from 1 to 5"),  # "don't know" is not very good health
+        ("internet_days_per_week", -9, "from 0 to 7"),
+        ("has_home_internet", 73.0, "from 0 to 1"),  # percent of an area
+        ("internet_cost_income_pct", -1, "from 0 to -"),
+        ("digital_skills_share", 40, "from 0 to 1"),
+    ],
+)
+def test_a_code_for_no_answer_or_a_percent_is_no_best_or_worst_answer(column: str, value: float, expected: str):
+    with pytest.raises(DataError, match=f"1 rows of '{column}' cannot be, the first .*{expected}"):
+        level_scores(persons({**GOOD, column: value}))
+
+
+def test_bounds_that_leave_a_goalpost_out_are_told_and_may_be_left_away():
+    table = tables.read("equity_index_indicators")
+    far = pl.when(indicator="self_rated_health").then(4).otherwise("most").alias("most")
+    with pytest.raises(DataError, match=r"'self_rated_health' goes from 1 to 5, beyond its 1 to 4"):
+        indicators(table.with_columns(far))
+    free = level_scores(persons({**GOOD, "self_rated_health": 9}), table=table.drop("least", "most"))
+    assert free["self_rated_health_score"].item() == 100
 
 
 unit = st.floats(0, 1)

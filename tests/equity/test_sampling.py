@@ -9,7 +9,8 @@ from benchmarks import inequality as bench
 from citylab.equity.inequality import MEASURES, inequality
 from citylab.equity.sampling import Errors
 from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
-from citylab.stats.survey import Units
+from citylab.stats import survey
+from citylab.stats.survey import Design, Units
 
 rng = np.random.default_rng(11)
 # A quantile steps under a little weight; its slope is an estimate of its own.
@@ -65,6 +66,13 @@ def test_villages_without_a_row_in_a_group_count_there_too():
     a = rows.filter(g="a").with_columns(u=pl.col("w") * (pl.col("y") - told["value"][0]) / pl.col("w").sum())
     totals = np.concatenate([a.group_by("village").agg(pl.col("u").sum())["u"].to_numpy(), np.zeros(12)])
     assert told["se"][0] == pytest.approx(np.sqrt(24 / 23 * ((totals - totals.mean()) ** 2).sum()))
+    # Degrees of freedom are those of the 12 villages that have rows in it (Korn and Graubard): t(0.975; 11).
+    assert told["upper"][0] - told["value"][0] == pytest.approx(2.200985 * told["se"][0], rel=1e-6)
+    assert told["upper"].to_list() == pytest.approx(
+        survey.mean(survey.designed(rows, Design(weight="w", psu="village")), "y", by="g")["upper"].to_list()
+    )
+    alone = inequality(SURVEY, "y", weight="w", by="village", measures=["gini"], errors=Errors(psu="village"))
+    assert set(alone["note"]) == {"one_unit"}, "one village has no variance, however many others there are"
 
 
 def jackknife(rows: pl.DataFrame) -> pl.DataFrame:
@@ -93,6 +101,20 @@ def test_jackknife_weights_give_the_clustered_error():
     assert jkn == pytest.approx(jk1)
     assert [b * np.sqrt(23) for b in brr] == pytest.approx(jk1)
     assert [2 * b for b in brr] == pytest.approx(fay)
+
+
+def test_a_row_that_a_replicate_leaves_out_takes_no_part_in_its_quantiles():
+    # Each row its own unit: replicate j is the measure of all rows but j, whatever stood between its neighbours.
+    rows = SURVEY[:12].select("y", "w", village=pl.int_range(12))
+    jackknifed = jackknife(rows)
+    names = [f"r{j}" for j in range(12)]
+    asked = ["p90_p10", "gini_corrected", "palma"]
+    told = errors_of(jackknifed, Errors("replicates", replicates=names, replication="jk1"), measures=asked)
+    whole, *without = (
+        inequality(part, "y", weight="w", measures=asked, errors=None)["value"].to_numpy()
+        for part in (rows, *(rows.filter(pl.col("village") != j) for j in range(12)))
+    )
+    assert told == pytest.approx(list(np.sqrt(11 / 12 * ((np.array(without) - whole) ** 2).sum(axis=0))), rel=1e-9)
 
 
 def test_the_bootstrap_agrees_with_the_clustered_error_and_its_seed_decides():
@@ -181,10 +203,60 @@ def test_errors_that_cannot_be_made_are_told_at_once(make, error: type[Exception
         make()
 
 
+def test_a_declared_design_makes_the_errors_that_a_survey_makes_of_it():
+    # A mean is one of the measures, so that both ways must meet to the last digit.
+    rows = jackknife(SURVEY).with_columns(known=pl.lit(20))
+    replicates = tuple(c for c in rows.columns if c.startswith("r") and c != "region")
+    for design in (
+        Design(weight="w", strata="region", psu="village"),
+        Design(weight="w", strata="region", psu="village", fpc="known"),
+        Design(weight="w", psu="village", replicates=replicates, replication="jk1"),
+        Design(weight="w", replicates=replicates, replication="fay", rho=0.3),
+        Design(weight="w", replicates=replicates, scales=(0.1,) * 24),
+    ):
+        wanted = survey.mean(survey.designed(rows, design), "y").row(0, named=True)
+        told = inequality(rows, "y", weight="w", measures=["mean"], errors=Errors.of(design)).row(0, named=True)
+        for c in ("value", "se", "lower", "upper"):
+            assert told[c] == pytest.approx(wanted[c], rel=1e-9)
+    # 8 villages of each region's 20 were drawn: the variance is (1 - 8/20) of that with replacement.
+    plain, known = (
+        errors_of(rows, Errors(strata="region", psu="village", fpc=f), measures=["gini"])[0] for f in (None, "known")
+    )
+    assert known == pytest.approx(plain * np.sqrt(0.6))
+    assert Errors.of(design, method="bootstrap").method == "bootstrap"
+    with pytest.raises(DataError, match="'known' differs within a stratum"):
+        odd = rows.with_columns(pl.int_range(pl.len()).alias("known") + 100)
+        errors_of(odd, Errors(strata="region", psu="village", fpc="known"))
+    with pytest.raises(RangeError, match="knows no finite population correction"):
+        Errors("bootstrap", fpc="known")
+
+
+def test_a_group_that_draws_can_leave_empty_has_a_value_and_no_error_and_the_others_keep_theirs():
+    # Of two villages a draw of 23 from 24 takes neither one time in eight; of one, a replicate of the jackknife.
+    for most, errors in (
+        (1, Errors("bootstrap", psu="village", n_boot=100)),
+        (0, Errors("replicates", replicates=[f"r{v}" for v in range(24)], replication="jk1")),
+    ):
+        rows = SURVEY.with_columns(g=pl.when(pl.col("village") <= most).then(pl.lit("few")).otherwise(pl.lit("many")))
+        told = inequality(jackknife(rows), "y", weight="w", by="g", measures=["gini"], errors=errors)
+        assert told.select(pl.col("value", "se").is_not_null()).rows() == [(True, False), (True, True)]
+        assert told["note"].to_list() == ["draw_without_value", None]
+
+
 def test_a_row_without_its_unit_is_refused():
     rows = SURVEY.with_columns(pl.when(pl.col("village") > 0).then("village").alias("village"))
     with pytest.raises(DataError, match="10 rows lack their stratum or primary sampling unit"):
         inequality(rows, "y", errors=Errors(psu="village"))
+    gap = SURVEY.with_columns(pl.when(pl.col("village") > 0).then("village").otherwise(float("nan")).alias("village"))
+    with pytest.raises(DataError, match="10 rows lack"):
+        inequality(gap, "y", errors=Errors(psu="village"))
+    blank = jackknife(SURVEY).with_columns(pl.when(pl.col("r3") > 0).then("r3").alias("r3"))
+    with pytest.raises(DataError, match="10 rows lack their replicate weight"):
+        inequality(blank, "y", weight="w", errors=Errors("replicates", replicates=["r1", "r3"]))
+    # Who did not answer has no weight at all.
+    silent = blank.with_columns(pl.when(pl.col("r3") > 0).then("w").alias("w"))
+    told = inequality(silent, "y", weight="w", measures=["gini"], errors=Errors("replicates", replicates=["r1", "r3"]))
+    assert told.select("n", "n_missing").row(0) == (230, 10)
 
 
 # what the benchmark and the slow proof say

@@ -209,6 +209,24 @@ def test_a_rate_over_nobody_has_no_value_and_says_so():
     assert (row["value"], row["lower"], row["note"]) == (None, None, "nobody")
 
 
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_those_at_the_threshold_are_counted_on_the_side_that_reaches_them(side):
+    # Three in need stand at the threshold and are the only ones of their kind that are reached: to be hidden.
+    far, near = (1, 9) if side == "above" else (9, 1)
+    rows = pl.DataFrame({"score": [far] * 40 + [5] * 3 + [far] * 40 + [near] * 40, "poor": [1] * 43 + [0] * 80})
+    told = targeting_errors(rows, "score", "poor", [5], reached=side, design=NO_DESIGN, smallest_cell=10)
+    assert set(told["note"]) == {"suppressed"}
+    shown = targeting_errors(rows, "score", "poor", [5], reached=side, design=NO_DESIGN, smallest_cell=3)
+    assert shown.filter(measure="exclusion_error")["value"].item() == pytest.approx(40 / 43)
+
+
+def test_thresholds_that_are_no_list_of_numbers_are_told():
+    rows = pl.DataFrame({"score": [1, 2] * 20, "poor": [1, 0] * 20})
+    for wrong in (2, "2", ["2"]):
+        with pytest.raises(RangeError, match="expected a list of numbers, such as"):
+            targeting_errors(rows, "score", "poor", wrong, design=NO_DESIGN)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("odd", [-1, 2.5, None, float("nan")])
 def test_counts_that_are_none_are_refused(odd: float | None):
     with pytest.raises(DataError, match="not whole"):

@@ -310,6 +310,195 @@ def test_years_behind_by_hand_and_none_where_the_series_does_not_reach():
     assert turned["note"].to_list() == [None, None, "beyond_series"]
 
 
+# shares of none and of all, and few people behind a share
+
+
+def test_a_share_of_none_leaves_the_difference_its_verdict_and_the_ratio_none():
+    # 60 + years: 0 % at first. The difference 0.5 -> 0.3 is told, 0.5/0 is not.
+    told = trend_of_gap(two([0.5, 0.6], [0.0, 0.3]), rounding=0.01, **OF)
+    assert (told.verdict("absolute"), told.verdict("relative")) == ("narrowing", "undecidable")
+    row = told.tidy().filter(measure="relative").row(0, named=True)
+    assert [row[c] for c in ("first_gap", "change", "lower", "upper")] == [None] * 4
+    assert row["note"] == "value_at_zero; rounding_only"
+    assert not told.contradicts("widening", "relative")
+    assert told.gaps["relative"].to_list() == [None, 2.0]
+    # Between the ends a 0 says nothing about them.
+    between = trend_of_gap(two([0.5, 0.5, 0.6], [0.2, 0.0, 0.3]), rounding=0.01, **OF)
+    assert between.verdict("relative") == "narrowing"  # 2.5 -> 2
+
+
+def test_a_share_of_all_leaves_nothing_lacking_to_compare():
+    told = trend_of_gap(two([0.9, 1.0], [0.4, 0.5]), rounding=0.01, bound=1, **OF)
+    assert told.tidy().filter(measure="relative_shortfall").item(0, "note") == "value_at_bound; rounding_only"
+    assert told.verdict("relative") == "narrowing"  # 2.25 -> 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "lower", "upper"),
+    [((5, 56), (0, 29), -0.0381, 0.1926), ((0, 10), (0, 20), -0.1611, 0.2775), ((0, 10), (0, 10), -0.2775, 0.2775),
+     ((10, 10), (0, 20), 0.6791, 1.0)],
+)  # fmt: skip
+def test_few_cases_have_the_interval_of_newcombes_table(one, other, lower: float, upper: float):
+    # Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10: with group a known to 1 in a million the
+    # change of the gap is the share of b at first less that at last.
+    rows = two([0.5, 0.5], [one[0] / one[1], other[0] / other[1]], n=[10**12, 10**12, one[1], other[1]])
+    row = trend_of_gap(rows, n="n", bound=1, design_effect=1.0, groups=("a", "b"), **OF).tidy().row(0, named=True)
+    change = one[0] / one[1] - other[0] / other[1]
+    sign = 1 if rows.filter(g="b")["y"].mean() <= 0.5 else -1
+    assert sign * row["change"] == pytest.approx(change, abs=1e-12)
+    ends = sorted([sign * row["lower"], sign * row["upper"]])
+    assert ends == pytest.approx([lower, upper], abs=5e-5)
+    assert "few_cases" in row["note"]
+
+
+def test_few_cases_scaled_by_a_design_effect_and_in_percent_are_the_same_few():
+    share = two([0.5, 0.5], [0.02, 0.04], n=[400] * 4)
+    percent = share.with_columns(pl.col("y") * 100).rename({"y": "use_pct"})
+    a = trend_of_gap(share, n="n", bound=1, design_effect=2.0, **OF).tidy().row(0, named=True)
+    b = trend_of_gap(percent, n="n", bound=100, design_effect=2.0, value="use_pct", group="g", time="year").tidy()
+    assert "few_cases" in a["note"]  # 400 / 2 · 0.02 = 4
+    assert b.select("change", "se", "lower", "upper").row(0) == pytest.approx(
+        [100 * a[c] for c in ("change", "se", "lower", "upper")]
+    )
+    assert "few_cases" not in trend_of_gap(share, n="n", bound=1, design_effect=1.0, **OF).tidy().item(0, "note")
+
+
+def test_an_error_of_nothing_beside_a_share_of_none_is_no_certainty():
+    rows = two([0.5, 0.6], [0.0, 0.3], se=[0.01, 0.01, 0.0, 0.01])
+    told = trend_of_gap(rows, se="se", **OF)
+    row = told.tidy().filter(measure="absolute").row(0, named=True)
+    assert (row["verdict"], row["change"]) == ("undecidable", None)
+    assert row["note"].startswith("share_at_bound")
+    with pytest.raises(RefusalError, match="a bootstrap draws nothing else"):
+        trend_of_gap(rows, se="se", errors="bootstrap", **OF)
+
+
+def test_breaks_may_be_dates_or_clocks_whatever_the_times_are():
+    days = [dt.date(2000, 1, 1), dt.date(2001, 1, 1), dt.date(2002, 1, 1), dt.date(2003, 1, 1)] * 2
+    rows = two([0.5, 0.6, 0.7, 0.9], [0.4] * 4).with_columns(year=pl.Series(days))
+    clocks = rows.with_columns(pl.col("year").cast(pl.Datetime("us")))
+    for frame in (rows, clocks, clocks.with_columns(pl.col("year").dt.replace_time_zone("Asia/Shanghai"))):
+        for first in (dt.date(2002, 1, 1), dt.datetime(2001, 7, 1, 12)):
+            table = trend_of_gap(frame, rounding=0.01, breaks=[first], **OF).tidy().filter(measure="absolute")
+            assert table["n_times"].to_list() == [2, 2]
+
+
+def test_a_declared_break_goes_in_beside_dates_too():
+    # CNNIC's base moved between December 2020 and December 2021: within either base nothing is left to decide.
+    first = declared_breaks("internet_use_pct", place="CHN")["year_after"].to_list()
+    assert first == [2021]
+    told = trend_of_gap(CNNIC, rounding=0.1, breaks=first, **USE).tidy().filter(measure="absolute")
+    assert told["to"].to_list() == [dt.date(2020, 12, 1), dt.date(2021, 12, 1)]
+    assert told["n_times"].to_list() == [2, 1]
+
+
+# how far behind, and how surely
+
+
+LINE = {"value": "y", "group": "g", "time": "t", "groups": ("lead", "lag")}
+
+
+def line(lead: dict[float, float], lag: dict[float, float], **more: object) -> pl.DataFrame:
+    g = ["lead"] * len(lead) + ["lag"] * len(lag)
+    return pl.DataFrame({"t": [*lead, *lag], "g": g, "y": [*lead.values(), *lag.values()], **more})
+
+
+def test_the_interval_of_years_behind_by_hand():
+    # Leader 20 -> 60 in ten years, se 1; 40 stood in 2005. s years off, the line is 4 s off and its variance
+    # (1-w)² + w² = 1/2 + 2 (s/10)²: 16 s² = z² (3/2 + s²/50).
+    rows = line({2000: 20.0, 2010: 60.0}, {2015: 40.0}, se=[1.0] * 3)
+    told = time_distance(rows, se="se", **LINE).row(0, named=True)
+    z = 1.959963984540054
+    s = np.sqrt(1.5 * z**2 / (16 - z**2 / 50))
+    assert (told["years_behind"], told["lower"], told["upper"]) == pytest.approx((10.0, 10 - s, 10 + s))
+    # With rounding of 0.2 both values may be 0.1 off: 4 s = 0.2 + z sqrt(...), solved here by bisection.
+    low, high = 0.0, 5.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 4 * middle < 0.2 + z * np.sqrt(1.5 + middle**2 / 50) else (low, middle)
+    told = time_distance(rows, se="se", rounding=0.2, **LINE).row(0, named=True)
+    assert (told["lower"], told["upper"]) == pytest.approx((10 - low, 10 + low))
+
+
+def test_errors_that_vanish_leave_the_interval_of_rounding():
+    rows = line({2000: 20.0, 2010: 40.0, 2020: 80.0}, {2005: 10.0, 2012: 30.0, 2020: 60.0}, se=[0.0] * 6)
+    plain, both = (time_distance(rows, rounding=2.0, **LINE, **of) for of in ({}, {"se": "se"}))
+    assert both.select("lower", "upper").rows() == plain.select("lower", "upper").rows()
+
+
+def test_a_side_that_the_series_does_not_close_stays_open():
+    rows = line({2000: 20.0, 2010: 60.0}, {2011: 20.5, 2012: 59.5, 2013: 10.0, 2014: 90.0}, se=[1.0] * 6)
+    told = time_distance(rows, se="se", **LINE)
+    # 20.5 may have stood before 2000, 59.5 may never have been reached; 10 stood before 2000 for sure, so more than 13
+    # years ago; 90 was not there in 2010 yet, so that whoever is ahead is so by 4 years at least.
+    assert [v is None for v in told["upper"]] == [True, False, True, False]
+    assert [v is None for v in told["lower"]] == [False, True, False, True]
+    assert (told.item(2, "lower"), told.item(3, "upper")) == (13.0, 4.0)
+    assert told["note"].to_list() == [None, None, "before_series", "beyond_series"]
+
+
+def test_levels_that_lie_apart_in_time_are_all_held_and_noted():
+    # Up to 60, down to 20, up again to 80: 40 stood in 2005, 2015 and 2023.3.
+    rows = line({2000: 20.0, 2010: 60.0, 2020: 20.0, 2030: 80.0}, {2031: 40.0}, se=[0.5] * 5)
+    told = time_distance(rows, se="se", **LINE).row(0, named=True)
+    assert told["years_behind"] == 26.0
+    assert told["note"] == "several_times"
+    assert told["lower"] < 31 - 23.33 < 26 < told["upper"] < 26.5
+    # Known to their rounding, the first crossing is the one, and the later ones do not matter.
+    told = time_distance(rows, rounding=1.0, **LINE).row(0, named=True)
+    assert (told["lower"], told["upper"], told["note"]) == (25.75, 26.25, None)
+
+
+def test_years_behind_are_held_as_often_as_the_interval_says():
+    # A line that rises by 2 a year, read each 2 years with an error of 3; the level 50 stood at 2010. 300 draws: at .95
+    # fewer than 272 hits have a chance below 1 in 1,000, and more than 297 as well.
+    rng = np.random.default_rng(8)
+    years_of, hits = np.arange(2000, 2022, 2), 0
+    truth = 2015 - 2010
+    for _ in range(300):
+        lead = dict(zip(years_of.tolist(), 30 + 2 * (years_of - 2000) + rng.normal(0, 3, 11), strict=True))
+        rows = line(lead, {2015: 50 + rng.normal(0, 3)}, se=[3.0] * 12)
+        row = time_distance(rows, se="se", **LINE).row(0, named=True)
+        low, high = (o if row[c] is None else row[c] for c, o in (("lower", -np.inf), ("upper", np.inf)))
+        hits += low <= truth <= high
+    assert hits >= 272
+
+
+def test_sizes_of_samples_give_the_errors_of_shares():
+    rows = line({2000: 0.2, 2010: 0.6}, {2015: 0.4}, n=[400, 400, 100])
+    a = time_distance(rows, n="n", bound=1, design_effect=4.0, **LINE)
+    se = [np.sqrt(4 * p * (1 - p) / n) for p, n in ((0.2, 400), (0.6, 400), (0.4, 100))]
+    b = time_distance(rows.with_columns(se=pl.Series(se)), se="se", **LINE)
+    assert a.select("lower", "upper").row(0) == pytest.approx(b.select("lower", "upper").row(0))
+    few = time_distance(rows.with_columns(n=10), n="n", bound=1, **LINE)
+    assert "few_cases" in few.item(0, "note")
+
+
+def test_a_level_is_not_looked_for_across_a_break():
+    rows = line({2000: 20.0, 2010: 60.0, 2020: 90.0}, {2008: 30.0, 2015: 50.0})
+    assert time_distance(rows, **LINE)["years_behind"].to_list() == [5.5, 7.5]
+    parted = time_distance(rows, breaks=[2012], **LINE)
+    assert parted["years_behind"].to_list() == [5.5, None]
+    assert parted["note"].to_list() == [None, "before_series"]
+    assert time_distance(rows, breaks=[2005, 2009], **LINE)["note"].to_list() == ["no_series", "before_series"]
+
+
+def test_a_distance_that_cannot_be_told_is_refused():
+    rows = line({2000: 20.0, 2010: 60.0}, {2015: 40.0}, se=[1.0, None, 1.0])
+    with pytest.raises(DataError, match="1 values of 'se' are missing"):
+        time_distance(rows, se="se", **LINE)
+    with pytest.raises(DataError, match="'lead' has 1 value; the group ahead needs two"):
+        time_distance(rows.tail(2), **LINE)
+    with pytest.raises(DataError, match="are not two different values of 'g'"):
+        time_distance(rows, **LINE | {"groups": ("lead", "behind")})
+    with pytest.raises(DataError, match="several rows at one 't'"):
+        time_distance(pl.concat([rows] * 2), **LINE)
+    with pytest.raises(SchemaError, match="'note' has the name of a column of the result"):
+        time_distance(rows.rename({"y": "note"}), **LINE | {"value": "note"})
+    with pytest.raises(SchemaError, match="name se= or n=, not both"):
+        time_distance(rows, se="se", n="t", bound=1, **LINE)
+
+
 # what is refused
 
 
@@ -323,8 +512,14 @@ def test_years_behind_by_hand_and_none_where_the_series_does_not_reach():
         ({"rounding": 0.1, "errors": "bootstrap"}, RefusalError, "rounding alone has no distribution"),
         ({"rounding": 0.1, "bound": 0.5}, DataError, r"reaches 0\.6, the bound is 0\.5"),
         ({"rounding": 0.1, "breaks": [dt.date(2001, 1, 1)]}, SchemaError, "is not of the kind of the times"),
+        ({"rounding": 0.1, "breaks": ["2001"]}, SchemaError, "is not of the kind of the times"),
+        ({"rounding": 0.1, "breaks": [float("nan")]}, SchemaError, "is not of the kind of the times"),
+        ({"rounding": 0.1, "breaks": 2001}, SchemaError, r"breaks is 2001; expected a list .* \[2001\]"),
+        ({"rounding": "0.1"}, RangeError, "rounding is '0.1'; expected a number"),
+        ({"rounding": 0.1, "bound": float("inf")}, RangeError, "bound is inf"),
+        ({"rounding": 0.01, "bound": 100}, DataError, r"reaches 0\.6 only, the bound is 100. Shares have bound=1"),
         ({"rounding": 0.1, "groups": ("a", "c")}, DataError, "are not two different values"),
-        ({"rounding": 1.0}, DataError, "no larger than their rounding"),
+        ({"rounding": 2.0}, DataError, r"no value of 'y' is larger than its rounding, 2\.0"),
         ({"se": "se", "estimate": "trend"}, UnknownNameError, "Unknown estimate 'trend'"),
     ],
 )
@@ -335,8 +530,20 @@ def test_a_question_that_cannot_be_answered_is_told(of: dict, error: type[Except
 
 
 def test_values_that_cannot_be_are_told():
-    with pytest.raises(DataError, match="a ratio needs values above 0"):
-        trend_of_gap(two([0.6, 0.6], [0.0, 0.3]), rounding=0.01, **OF)
+    with pytest.raises(DataError, match=r"goes from -0\.1 to 0\.6; expected 0 or more"):
+        trend_of_gap(two([0.6, 0.6], [-0.1, 0.3]), rounding=0.01, **OF)
+    with pytest.raises(DataError, match=r"reaches 60\.0, the bound is 1\. Percent have bound=100"):
+        trend_of_gap(two([60.0, 60.0], [40.0, 30.0]), rounding=0.1, bound=1, **OF)
+    with pytest.raises(DataError, match="1 values of 'se' are missing, infinite or below 0, the first inf"):
+        trend_of_gap(two([0.6, 0.6], [0.4, 0.3], se=[0.1, 0.1, 0.1, float("inf")]), se="se", **OF)
+    with pytest.raises(DataError, match="2 rows have no 'year'"):
+        trend_of_gap(two([0.6, 0.6], [0.4, 0.3]).with_columns(year=pl.Series([0.0, np.nan] * 2)), rounding=0.01, **OF)
+    with pytest.raises(SchemaError, match="'y' is named twice"):
+        trend_of_gap(two([0.6, 0.6], [0.4, 0.3]), rounding=0.01, value="y", group="g", time="y")
+    for of in (jumps, beta_convergence, sigma_convergence):
+        rows = pl.DataFrame({"p": [*"abcd"] * 2, "year": [0] * 4 + [1] * 4, "y": [1.0, 2, 3, 4, 5, 6, 7, np.inf]})
+        with pytest.raises(DataError, match="holds infinite values"):
+            of(rows, value="y", time="year", **({"by": "p"} if of is jumps else {"place": "p"}))
     with pytest.raises(DataError, match="has 2 rows at 2000"):
         trend_of_gap(pl.concat([two([0.6, 0.6], [0.1, 0.3])] * 2), rounding=0.01, **OF)
     percent = two([60.0, 61.0], [40.0, 41.0]).rename({"y": "use_share"})

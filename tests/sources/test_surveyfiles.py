@@ -98,6 +98,67 @@ def test_extended_missing_values_of_stata_keep_their_letters(tmp_path: Path):
     assert told.categories == {"net": {1.0: "上网", 2.0: "不上网"}}
 
 
+def test_a_column_of_nothing_but_extended_missing_values_holds_numbers(tmp_path: Path):
+    rows = pd.DataFrame({"net": ["a", "b"], "w": [1.0, 2.0]})
+    pyreadstat.write_dta(
+        rows, tmp_path / "none.dta", variable_value_labels={"net": {1: "上网", "a": "拒答"}},
+        missing_user_values={"net": ["a", "b"]},
+    )  # fmt: skip
+    told = read_survey(tmp_path / "none.dta")
+    assert told.frame.collect()["net"].to_list() == [None, None]
+    assert told.frame.collect_schema()["net"] == pl.Float64
+    assert (told.missing, told.categories) == ({"net": {".a": 1, ".b": 1}}, {"net": {1.0: "上网"}})
+
+
+def test_codes_that_are_text_can_be_declared_missing_too(tmp_path: Path):
+    rows = pd.DataFrame({"area": ["A", "B", "Z", "DK"]})
+    pyreadstat.write_sav(
+        rows, tmp_path / "text.sav", missing_ranges={"area": ["Z"]},
+        variable_value_labels={"area": {"A": "城镇", "B": "农村", "Z": "拒答", "DK": "不知道"}},
+    )  # fmt: skip
+    told = read_survey(tmp_path / "text.sav")
+    assert told.labelled("area").collect()["area"].to_list() == ["城镇", "农村", None, "不知道"]
+    assert told.missing == {"area": {"Z": 1}}
+    # One code need not be in a list, and is no list of letters.
+    again = read_survey(tmp_path / "text.sav", missing={"area": "DK"})
+    assert again.frame.collect()["area"].to_list() == ["A", "B", None, None]
+    assert again.missing == {"area": {"Z": 1, "DK": 1}}
+
+
+def test_codes_of_whole_numbers_can_be_declared_missing(tmp_path: Path):
+    rows = pd.DataFrame({"q": pd.Series([1, 2, -8], dtype="int32")})
+    pyreadstat.write_dta(rows, tmp_path / "whole.dta", variable_value_labels={"q": {1: "是", 2: "否", -8: "不适用"}})
+    for missing in ([-8], -8, [-8.0]):
+        told = read_survey(tmp_path / "whole.dta", missing={"q": missing})
+        assert told.frame.collect()["q"].to_list() == [1, 2, None]
+        assert told.missing == {"q": {-8.0: 1}}
+
+
+def test_a_column_without_a_single_value_keeps_its_type_and_labels(tmp_path: Path):
+    rows = pd.DataFrame({"q": [float("nan")] * 2, "name": ["", ""]})
+    pyreadstat.write_sav(rows, tmp_path / "bare.sav", variable_value_labels={"q": {1: "是"}})
+    told = read_survey(tmp_path / "bare.sav")
+    assert told.frame.collect_schema() == {"q": pl.Float64, "name": pl.String}
+    assert told.labelled().collect()["q"].to_list() == [None, None]
+    pyreadstat.write_sav(rows[:0], tmp_path / "empty.sav")
+    assert read_survey(tmp_path / "empty.sav").frame.collect_schema()["q"] == pl.Float64
+
+
+def test_a_portable_file_is_read_and_its_encoding_cannot_be_chosen(tmp_path: Path):
+    pyreadstat.write_por(pd.DataFrame({"age": [20.0, 70.0]}), tmp_path / "old.por")
+    assert read_survey(tmp_path / "old.por").frame.collect().to_series().to_list() == [20.0, 70.0]
+    with pytest.raises(RangeError, match=r"old\.por: the reader takes a \.por file for UTF-8 only"):
+        read_survey(tmp_path / "old.por", encoding="gb18030")
+
+
+def test_text_that_gb_18030_makes_nonsense_of_is_an_error_until_its_encoding_is_named(tmp_path: Path):
+    name = "臺北".encode("big5").decode("latin-1")
+    pd.DataFrame({"name": [name]}).to_stata(tmp_path / "big5.dta", version=114, write_index=False)
+    with pytest.raises(DataError, match=r"characters that no one writes.*'big5'"):
+        read_survey(tmp_path / "big5.dta")
+    assert read_survey(tmp_path / "big5.dta", encoding="big5").frame.collect()["name"].to_list() == ["臺北"]
+
+
 def test_a_code_without_a_label_is_not_labelled_quietly(tmp_path: Path):
     path = tmp_path / "part.sav"
     pyreadstat.write_sav(pd.DataFrame({"q": [1.0, 2.0]}), path, variable_value_labels={"q": {1: "是"}})

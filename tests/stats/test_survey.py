@@ -326,6 +326,48 @@ def test_groups_without_a_name_are_a_group():
     assert sv.mean(rows, "y", by="g", design=NO_DESIGN).select("g", "value").rows() == [("a", 3.0), (None, 2.0)]
 
 
+def test_a_ratio_to_nothing_has_no_value_and_says_so():
+    rows = pl.DataFrame({"x": [1.0, 3, 2], "z": [0.0, 0, 0]})
+    assert one(sv.ratio(rows, "x", "z", design=NO_DESIGN), "value", "n", "note") == (
+        None, 3, "zero_denominator; no_design",
+    )  # fmt: skip
+
+
+def test_a_sample_of_one_unit_has_a_value_and_no_error():
+    rows = pl.DataFrame({"v": [1, 1], "y": [2.0, 4.0]})
+    for told in (sv.mean(designed(rows, Design(psu="v")), "y"), sv.mean(rows[:1], "y", design=NO_DESIGN)):
+        assert (told.item(0, "se"), told.item(0, "df")) == (None, 0)
+        assert told.item(0, "note").startswith("one_unit")
+
+
+def test_gaps_are_counted_among_the_rows_that_weigh_something():
+    rows = pl.DataFrame({"y": [None, None, 1.0, 2.0], "w": [0.0, 1.0, 1.0, 1.0]})
+    s = designed(rows, Design(weight="w"))
+    assert one(sv.mean(s, "y"), "n", "n_missing") == one(sv.quantile(s, "y"), "n", "n_missing") == (2, 1)
+
+
+def test_replicates_stay_with_their_rows_though_a_frame_comes_in_another_order_each_time():
+    rows, turned = clustered(15), iter([False, True] * 50)
+    restless = rows.lazy().map_batches(lambda f: f.reverse() if next(turned) else f)
+    a, b = (one(sv.mean(sv.replicated(designed(f, FULL), "jkn"), "y"), "value", "se") for f in (rows, restless))
+    assert b == pytest.approx(a)
+
+
+def test_a_group_of_which_a_replicate_leaves_no_one_has_no_error_and_a_regression_on_it_is_refused():
+    # The one village of a is out in the first replicate of the jackknife; a quantile of nobody is no quantile.
+    rows = pl.DataFrame({
+        "v": np.repeat(np.arange(6), 4), "w": 1.0, "y": np.random.default_rng(1).normal(size=24),
+        "g": ["a"] * 4 + ["b", "c"] * 10,
+    })  # fmt: skip
+    s = sv.replicated(designed(rows, Design(weight="w", psu="v")), "jk1")
+    for told in (sv.quantile(s, "y", by="g"), sv.mean(s, "y", by="g")):
+        assert told["se"].is_null().to_list() == [True, False, False]
+        assert told.item(0, "note") == "draw_without_value; few_rows"
+    for model, outcome in (("ols", "y"), ("logit", "yes")):
+        with pytest.raises(DataError, match=r"rows that 'replicate_0001' weighs: .*'g: c'.*sum of the"):
+            sv.regression(s.with_columns(yes=(pl.col("y") > 0)), outcome, "g", model=model)
+
+
 def test_few_rows_and_loose_estimates_are_noted():
     rows = pl.DataFrame({"y": [0.0] * 9 + [1.0]})
     assert sv.mean(rows, "y", design=NO_DESIGN).item(0, "note") == "no_design; few_rows; large_cv"
@@ -363,6 +405,7 @@ def test_a_stratum_of_one_village_is_refused_or_follows_the_declared_rule():
         ({"w": [1.0, None, 1.0]}, "1 rows have no finite weight in 'w'"),
         ({"w": [1.0, float("inf"), 1.0]}, "1 rows have no finite weight"),
         ({"v": [1, None, 3]}, "1 rows lack 'v'"),
+        ({"v": [1.0, float("nan"), 3.0]}, "1 rows lack 'v'"),
         ({"y": [1.0, float("inf"), 2.0]}, "infinite values"),
         ({"y": [float("-inf"), float("inf"), 2.0]}, "infinite values"),
         ({"N": [1, 1, 1]}, "says 1 PSUs for a stratum of which 3 were drawn"),
@@ -373,6 +416,13 @@ def test_a_design_that_cannot_be_is_told(change: dict, message: str):
     rows = pl.DataFrame({"w": [1.0, 1.0, 1.0], "v": [1, 2, 3], "y": [1.0, 2.0, 3.0], "N": [9, 9, 9]} | change)
     with pytest.raises(DataError, match=message):
         sv.mean(designed(rows, Design(weight="w", psu="v", fpc="N")), "y")
+
+
+def test_a_unit_of_which_two_sizes_of_its_stratum_are_stated_is_refused():
+    rows = pl.DataFrame({"v": [1, 1, 2, 3], "y": [1.0, 2.0, 3.0, 4.0], "N": [8, 9, 9, 9]})
+    for estimator in (sv.mean, sv.quantile):
+        with pytest.raises(DataError, match="'N' differs within a stratum"):
+            estimator(designed(rows, Design(psu="v", fpc="N")), "y")
 
 
 def test_the_sample_of_pisa_is_refused_as_a_survey_until_its_faults_are_owned(mirror: Path):

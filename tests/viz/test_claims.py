@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from citylab import vocabulary
-from citylab.errors import SchemaError
+from citylab.errors import SchemaError, UnknownNameError
 from citylab.viz import claims as pictures
 from citylab.viz import figures
 
@@ -111,6 +111,33 @@ def test_without_figures_the_picture_says_so():
     plot = pictures.compared(COMPARED.clear(), label="label_en", unit="unit_en", alt="", lang="en")
     (said,) = (r.data_source.data["text"] for r in plot.renderers)
     assert said == [vocabulary.say("claim_not_recomputed", "en")]
+
+
+def test_a_row_without_a_value_is_written_as_such_and_drawn_nowhere():
+    rows = pl.concat([COMPARED, COMPARED.head(1).with_columns(pl.lit(None, pl.Float64).alias("value"),
+                                                             pl.lit(None, pl.Float64).alias("low"),
+                                                             pl.lit(None, pl.Float64).alias("high"))],
+                     how="vertical_relaxed")  # fmt: skip
+    data = (
+        pictures.compared(rows, label="label_en", unit="unit_en", alt="", lang="en").select_one({"name": "data"}).data
+    )
+    assert (data["value"][-1], data["low"][-1], data["high"][-1]) == (None, None, None)
+    assert data["text"][-1] == vocabulary.say("no_data", "en")
+    assert data["end"][-1] is not None
+    none = rows.tail(1)
+    unavailable = pictures.compared(none, label="label_en", unit="unit_en", alt="", lang="en")
+    assert unavailable.select_one({"name": "data"}) is None
+
+
+def test_a_status_that_there_is_not_is_told():
+    for draw in (
+        lambda rows: pictures.timeline(rows, dt.date(2026, 1, 1), claim="claim_en", alt=""),
+        lambda rows: pictures.by_text(rows, "claim_en", count="n", alt=""),
+    ):
+        rows = pl.DataFrame({"claim_id": ["c1"], "due_date": [dt.date(2025, 1, 1)], "status": ["meet"],
+                             "claim_en": ["A"], "n": [1]})  # fmt: skip
+        with pytest.raises(UnknownNameError, match=r"Unknown status of a claim 'meet'\. Nearest: 'met'"):
+            draw(rows)
 
 
 def test_a_missing_column_is_named():

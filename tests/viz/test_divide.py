@@ -4,6 +4,7 @@ import math
 
 import polars as pl
 import pytest
+from bokeh.models import LinearColorMapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,14 @@ def test_a_place_without_a_value_is_no_zero_and_says_no_data():
     assert math.isnan(held["value"][1])
     assert held["text"][1] == "no data"
     assert held["value"][0] == 2
+
+
+def test_a_value_that_is_no_number_is_none_too():
+    rows = ROWS.with_columns(pl.col("seats").fill_null(float("nan")))
+    plot = drawn.villages(rows, **LOOK)
+    assert data(plot)["text"][1] == "no data"
+    mapper = plot.select_one(LinearColorMapper)
+    assert (mapper.low, mapper.high) == (2.0, 8.0)
 
 
 def test_the_colours_run_from_the_least_to_the_greatest_known_value_and_grey_is_none_of_them():

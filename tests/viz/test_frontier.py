@@ -45,3 +45,12 @@ def test_what_cannot_be_drawn_is_refused():
         frontier_plot(pl.concat([ROWS, ROWS]), currency="CNY")
     with pytest.raises(DataError, match="without rows"):
         frontier_plot(ROWS.clear(), currency="CNY")
+    none = pl.lit(None, dtype=pl.Float64)
+    with pytest.raises(DataError, match="no plan to show"):
+        frontier_plot(ROWS.with_columns(none.alias("reached_persons")), currency="CNY")
+
+
+def test_a_budget_without_a_plan_is_no_point_at_0():
+    lost = pl.when(budget=1e6).then(None).otherwise(pl.col("reached_persons", "least_share", "gap")).name.keep()
+    plot = frontier_plot(ROWS.with_columns(lost), currency="CNY", lang="en")
+    assert plot.select_one({"name": "data_efficiency"}).data["x"] == [2]
