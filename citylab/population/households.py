@@ -3,16 +3,19 @@
 Ages, sexes and sizes are given and stay as they are; only the arrangement is a model. Heads, partners and the others
 are matched by age: a head and a partner within an age group of five years, everyone else to the head whose age is
 nearest to the age that a parent, a child or a housemate would have. Among those of an age, an assumed share lives with
-people who are registered alike, and has a partner of like schooling.
+people who are registered alike, and has a partner of like schooling. Where it is known in how many households one, two
+and more old people live, members of like age and place change households until it is so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from citylab.population.margins import AGE_OLD, MOST_ELDERS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,6 +24,7 @@ Bools = npt.NDArray[np.bool_]
 _BIN = 5  # years of the groups in which partners are sought
 _LAST = 1e9  # key of those who are taken only when nobody else is left
 _OLDEST = 150
+_CLOSE_YEARS = 10  # apart at most are two who change households, as long as there are any
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +77,22 @@ def _alike(rng: np.random.Generator, trait: Ints, share: float) -> Ints:
     return found
 
 
+def _outside(rng: np.random.Generator, odds: Floats, age: Ints, k: int, elders: Ints | None) -> Ints:
+    """Return the places of k who live in collective households: as many old ones as the families do not hold."""
+    if elders is None:
+        return _first(rng, odds, age, k)
+    old, young = (np.flatnonzero(side) for side in (age >= AGE_OLD, age < AGE_OLD))
+    left = old.size - int(elders @ np.arange(elders.size))
+    k_old = min(max(left, k - young.size, 0), k, old.size)
+    return np.concatenate(
+        [side[_first(rng, odds[side], age[side], n)] for side, n in ((old, k_old), (young, k - k_old))]
+    )
+
+
 def arrange(
-    rng: np.random.Generator, age: Ints, sex: Ints, group: Ints, moved: Ints, level: Ints, counts: Ints, rules: Rules
-) -> Arranged:
+    rng: np.random.Generator, age: Ints, sex: Ints, group: Ints, moved: Ints, level: Ints, counts: Ints, rules: Rules,
+    *, elders: Ints | None = None,
+) -> Arranged:  # fmt: skip
     """Arrange persons in households.
 
     Parameters
@@ -90,12 +107,16 @@ def arrange(
         collective households.
     rules
         The assumptions.
+    elders
+        Family households with none, one, two, and three members of 65 and over (three stands for more): as many as
+        there are family households. Not known without.
 
     Returns
     -------
     Arranged
-        A head is an adult unless there are fewer adults than households. Someone in a collective household is a
-        household of one, and its head.
+        As many households have each number of old members as asked for, unless too few people could change places (a
+        few dozen households, or numbers that the ages rule out). A head is an adult unless there are fewer adults than
+        households. Someone in a collective household is a household of one, and its head.
 
     Examples
     --------
@@ -113,7 +134,7 @@ def arrange(
     home = np.full(n, -1, dtype=np.int64)
     is_head = np.zeros(n, dtype=np.bool_)
 
-    outside = _first(rng, r["collective_odds"][group], age, n - members)
+    outside = _outside(rng, r["collective_odds"][group], age, n - members, elders)
     home[outside] = families + np.arange(outside.size)
     is_head[outside] = True
     inside = np.flatnonzero(home < 0)
@@ -157,6 +178,10 @@ def arrange(
     by_wish = np.argsort(wish, kind="stable")
     same = _alike(rng, moved[rest[by_wish]], s["likeness_share"])
     home[rest[by_wish[np.lexsort((same, age[heads[places]]))]]] = number[places]
+    if elders is not None:
+        alike = (sex * 2 + taken) * 2 + moved
+        alike = alike * (int(level.max(initial=0)) + 1) + level
+        _seat(rng.spawn(1)[0], age, home, is_head, families, (alike, sex * 2 + taken), elders)
     return Arranged(
         home, is_head, families, np.concatenate([np.ones(lone.size, np.int64), size, np.ones(outside.size, np.int64)])
     )
@@ -195,3 +220,75 @@ def _wish(rng: np.random.Generator, age: Ints, group: Ints, rules: Rules) -> Flo
     elder = ~child & (role > 1 - r["elder_share"][group])
     wished = age + np.where(child, gap, np.where(elder, -gap, near))
     return np.clip(wished, 0, _OLDEST - _BIN)
+
+
+def _seat(
+    rng: np.random.Generator, age: Ints, home: Ints, is_head: Bools, families: int, kinds: tuple[Ints, ...],
+    wanted: Ints,
+) -> None:  # fmt: skip
+    """Let members change households, in place, until so many have none, one, two, and three old members.
+
+    Who changes is no head; sizes stay. Someone old changes with someone younger of the same kind (sex, partner or not,
+    and, while there are such, registration and schooling), those nearest in age first. With a fixed number of old
+    people, the numbers of households with none and with three say all: (1, 1) to (0, 2) makes one more with none, and
+    (3, 1) to (2, 2) one less with three, which leaves those with none.
+    """
+    old, free = age >= AGE_OLD, (home < families) & ~is_head
+    tie = rng.random(age.size)
+
+    def there() -> Ints:
+        return np.bincount(home[old & (home < families)], minlength=families)
+
+    def change(give: Bools, take: Bools, k: int) -> int:
+        """Let up to k people change places between households that give and that take someone old; return how many."""
+        givers, takers = free & old & give[home % families], free & ~old & take[home % families]
+        both = np.bincount(home[givers], minlength=families) > 0
+        for kind, gap in [(kind, _CLOSE_YEARS) for kind in kinds] + [(kinds[-1], _OLDEST)]:
+            # Who gives should not take as well, so that many can change at once.
+            for who in (takers & ~both[home % families], takers):
+                ours, theirs = _pairs(age, home, tie, kind, givers, who)
+                near = np.flatnonzero((age[ours] - age[theirs] <= gap) & (home[ours] != home[theirs]))
+                near = near[np.argsort((age[ours] - age[theirs])[near] + tie[ours[near]], kind="stable")][:k]
+                if not near.size:
+                    continue
+                ours, theirs, place = ours[near], theirs[near], np.arange(near.size)
+                first = np.full(families, near.size)
+                for side in (ours, theirs):
+                    np.minimum.at(first, home[side], place)
+                once = (first[home[ours]] == place) & (first[home[theirs]] == place)
+                a, b = ours[once], theirs[once]
+                home[a], home[b] = home[b], home[a]
+                return a.size
+        return 0
+
+    def until(give: tuple[int, ...], take: tuple[int, ...], missing: Callable[[Ints], int]) -> None:
+        while (k := missing(n := there())) > 0 and change(np.isin(n, give), np.isin(n, take), k):
+            pass
+
+    def with_(k: int) -> Callable[[Ints], int]:
+        return lambda n: int((np.minimum(n, MOST_ELDERS) == k).sum() - wanted[k])
+
+    top = MOST_ELDERS
+    if not families:
+        return
+    many = tuple(range(top + 1, int(there().max(initial=0)) + 1))
+    until(many, (1,), lambda n: int((n > top).sum()))
+    until((1,), (1,), lambda n: -with_(0)(n))
+    until((2,), (0,), with_(0))
+    until((top,), (1,), with_(top))
+    until((2,), (2,), lambda n: -with_(top)(n))
+
+
+def _pairs(age: Ints, home: Ints, tie: Floats, kind: Ints, gives: Bools, takes: Bools) -> tuple[Ints, Ints]:
+    """Return pairs of one kind, the youngest of the old with the oldest of the others, one of each a household."""
+    sides = []
+    for side, key in ((gives, age + tie), (takes, -age + tie)):
+        who = np.flatnonzero(side)
+        who = who[np.lexsort((key[who], home[who]))]
+        who = who[np.flatnonzero(np.diff(home[who], prepend=-1))]
+        who = who[np.lexsort((key[who], kind[who]))]
+        sides.append((who, np.arange(who.size) - np.searchsorted(kind[who], kind[who])))
+    (ours, rank), (theirs, their_rank) = sides
+    n = int(max(rank.max(initial=0), their_rank.max(initial=0))) + 1
+    _, a, b = np.intersect1d(kind[ours] * n + rank, kind[theirs] * n + their_rank, return_indices=True)
+    return ours[a], theirs[b]

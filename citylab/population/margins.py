@@ -15,7 +15,9 @@ import numpy.typing as npt
 import polars as pl
 
 from citylab import settings
-from citylab.errors import DataError, SchemaError
+from citylab.errors import DataError
+from citylab.frames import lazily, need_columns, need_numbers
+from citylab.stats.raking import AGREEMENT
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,8 +28,23 @@ SCHOOLING = (
     "under_6", "none", "preschool", "primary", "junior_secondary", "senior_secondary", "college", "university",
 )  # fmt: skip
 """Levels, lowest first. The census asks from 6 years on; ``under_6`` are the residents whom it did not ask."""
-HELD_OUT = "district_elders"
-"""Margin of households to which nothing is fitted: those in which one, two, or three and more people of 65+ live."""
+HELD_OUT = "district_generations"
+"""Margin of households to which nothing is fitted: those of one, two, three, or four and more generations."""
+AGE_OLD, MOST_ELDERS = 65, 3
+"""Age from which the census counts old members of a household, and the count that stands for more."""
+MOST_GENERATIONS = 4
+"""Generations in a household that stand for more."""
+INDICATORS = (
+    "age", "schooling", "registered_other_province", "family_households", "family_household_persons",
+    "one_person_households", "households_one_65plus", "households_two_65plus", "households_three_65plus",
+    "one_generation_households", "two_generation_households", "three_generation_households",
+    "four_generation_households", "long_form_households", "long_form_households_with_car",
+)  # fmt: skip
+"""What the table of margins counts."""
+
+_ELDERS = tuple(i for i in INDICATORS if i.endswith("_65plus"))
+_GENERATIONS = tuple(i for i in INDICATORS if i.endswith("_generation_households"))
+_SHOWN = 3  # categories that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +61,7 @@ class Census:
     alone: Floats  # of them, with one person
     car_share: Floats
     elders: Floats  # district x households with one, two, three and more of 65+
+    generations: Floats  # district x households of one, two, three, four and more generations
 
     @property
     def age_groups(self) -> list[str]:
@@ -93,9 +111,10 @@ def read(table: pl.DataFrame | pl.LazyFrame | None = None) -> Census:
     Raises
     ------
     SchemaError
-        A column is missing.
+        A column is missing, or the counts are text.
     DataError
-        A district lacks an item, a count is negative, or counts contradict each other.
+        A district lacks an item or has one twice, a count is negative or no number, a category is unknown, or counts
+        contradict each other.
 
     Examples
     --------
@@ -104,15 +123,22 @@ def read(table: pl.DataFrame | pl.LazyFrame | None = None) -> Census:
     """
     if table is None:
         table = pl.read_parquet(settings.datasets_dir() / PUBLISHED / "margins.parquet")
-    given = table.lazy().collect()
-    needed = ["adcode", "indicator", "sex", "age_group", "schooling", "value"]
-    if missing := [c for c in needed if c not in given.columns]:
-        raise SchemaError(f"The census table lacks the columns {missing}; it has {given.columns}.")
-    value = given["value"].cast(pl.Float64)
-    if value.is_null().any() or not (value >= 0).all():
-        bad = given.filter(value.is_null() | ~(value >= 0)).select(needed).row(0)
-        raise DataError(f"The census table holds {bad[-1]} for {bad[:-1]}; expected a count of 0 or more.")
-    adcodes = sorted(given["adcode"].unique())
+    given = lazily(table)[0].collect()  # type: ignore[type-var]
+    needed = {"adcode": "district", "indicator": "what is counted", "sex": "", "age_group": "", "schooling": "",
+              "value": "count"}  # fmt: skip
+    schema = need_columns(given.lazy(), needed, what="The census table")
+    need_numbers(schema, ["value"], what="The census table")
+    given = given.with_columns(pl.col("value").cast(pl.Float64), pl.col(*list(needed)[:-1]).cast(pl.String))
+    bad = given.filter(~(pl.col("value").is_finite() & (pl.col("value") >= 0)).fill_null(False)).select(*needed)
+    if bad.height:
+        row = bad.row(0)
+        raise DataError(f"The census table holds {row[-1]} for {row[:-1]}; expected a count of 0 or more.")
+    if lost := sorted(set(INDICATORS) - set(given["indicator"])):
+        raise DataError(
+            f"The census table has no rows of {lost}; it has {given['indicator'].unique().sort().to_list()}. Take the "
+            f"indicators of the data set {PUBLISHED}."
+        )
+    adcodes = given["adcode"].unique().sort().to_list()
     groups = sorted(given.filter(indicator="age")["age_group"].unique(), key=first_year)
 
     def spread(item: str, *axes: tuple[str, list[str]]) -> Floats:
@@ -126,7 +152,13 @@ def read(table: pl.DataFrame | pl.LazyFrame | None = None) -> Census:
         if found.height != grid.height or found["value"].null_count():
             at = found.filter(pl.col("value").is_null() | found.select(keys).is_duplicated()).select(keys).row(0)
             raise DataError(f"The census table has no count, or two, of {item!r} for {at}. Check its rows.")
-        return found["value"].cast(pl.Float64).to_numpy().reshape([len(p) for _, p in index])
+        if found.height < rows.height:
+            odd = rows.join(grid, on=keys, how="anti").select(keys).row(0)
+            raise DataError(
+                f"The census table counts {item!r} for {odd}, which is no category of it; expected "
+                f"{[p if len(p) <= _SHOWN else [*p[:_SHOWN], '...'] for _, p in index[1:]]}. Recode the row."
+            )
+        return found["value"].to_numpy().reshape([len(p) for _, p in index])
 
     ages = spread("age", ("sex", list(SEXES)), ("age_group", groups))
     asked = spread("schooling", ("sex", list(SEXES)), ("schooling", list(SCHOOLING[1:])))
@@ -136,21 +168,34 @@ def read(table: pl.DataFrame | pl.LazyFrame | None = None) -> Census:
     households, members, alone = (
         spread(i) for i in ("family_households", "family_household_persons", "one_person_households")
     )
-    elders = np.column_stack([spread(f"households_{k}_65plus") for k in ("one", "two", "three")])
+    elders = np.column_stack([spread(i) for i in _ELDERS])
+    generations = np.column_stack([spread(i) for i in _GENERATIONS])
     sample, with_car = spread("long_form_households"), spread("long_form_households_with_car")
+    old = ages[:, :, [first_year(g) >= AGE_OLD for g in groups]].sum(axis=(1, 2))
     for what, wrong in (
+        ("no residents or no family households", (total <= 0) | (households <= 0)),
         ("more people with schooling than residents", (small < 0).any(axis=1)),
         ("more residents registered elsewhere than residents", elsewhere > total),
         ("more members of family households than residents", members > total),
         ("more households of one person than households", alone > households),
         ("fewer members than its households need", members < 2 * households - alone),
+        ("more households with members of 65 and over than households", elders.sum(axis=1) > households),
+        ("more members of 65 and over in households than residents of that age",
+         elders @ np.arange(1, MOST_ELDERS + 1) > old),
+        ("another number of households by generations than households",
+         np.abs(generations.sum(axis=1) - households) > AGREEMENT * households),
+        ("no households of the long form", sample <= 0),
         ("more households with a car than households asked", with_car > sample),
-    ):
+    ):  # fmt: skip
         if wrong.any():
-            raise DataError(f"The census table has {what} in the district {adcodes[int(wrong.argmax())]}.")
+            raise DataError(
+                f"The census table has {what} in the district {adcodes[int(wrong.argmax())]}. The counts contradict "
+                "each other: take them from one census, as counts and not in per cent."
+            )
     return Census(
         adcodes, [first_year(g) for g in groups], ages, np.concatenate([small[:, :, None], asked], axis=2),
         np.column_stack([total - elsewhere, elsewhere]), households, members, alone, with_car / sample, elders,
+        generations,
     )  # fmt: skip
 
 
@@ -209,8 +254,9 @@ def of_households(census: Census | None = None) -> dict[str, pl.DataFrame]:
     Returns
     -------
     dict
-        By name, a table of categories and ``household_count``. ``is_alone``: one person; ``elders``: members of 65 and
-        over, 3 stands for more.
+        By name, a table of categories and ``household_count``. ``is_alone``: one person; ``has_car``: a car or more
+        (the share in the long form, a tenth of the households, times all households); ``elders``: members of 65 and
+        over, 3 stands for more; ``generations``: 4 stands for more.
 
     Examples
     --------
@@ -229,5 +275,10 @@ def of_households(census: Census | None = None) -> dict[str, pl.DataFrame]:
             ["adcode", "has_car"], [c.adcodes, [False, True]],
             np.column_stack([1 - c.car_share, c.car_share]) * c.households[:, None], count,
         ),
-        HELD_OUT: _long(["adcode", "elders"], [c.adcodes, [0, 1, 2, 3]], np.column_stack([few, c.elders]), count),
+        "district_elders": _long(
+            ["adcode", "elders"], [c.adcodes, list(range(MOST_ELDERS + 1))], np.column_stack([few, c.elders]), count
+        ),
+        HELD_OUT: _long(
+            ["adcode", "generations"], [c.adcodes, list(range(1, MOST_GENERATIONS + 1))], c.generations, count
+        ),
     }  # fmt: skip

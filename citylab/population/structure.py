@@ -33,7 +33,8 @@ def district_counts(people: Frame) -> Frame:
     -------
     DataFrame or LazyFrame
         ``adcode``, ``year``, ``population_persons``, ``population_share`` (of the year's rows),
-        ``population_change_pct`` (since the earlier year of the same district; empty in the first). Districts must be
+        ``population_change_pct`` (since the earlier year of the same district; empty in the first, and after a count of
+        0). Districts must be
         those of one map: 崇文 and 宣武 were joined to 东城 and 西城 in 2010.
 
     Raises
@@ -41,7 +42,8 @@ def district_counts(people: Frame) -> Frame:
     SchemaError
         A column is missing.
     DataError
-        On collecting: a district stands twice in a year.
+        On collecting: a district stands twice in a year, or its count is empty or below 0, so that shares of the others
+        would be too large.
 
     Examples
     --------
@@ -61,14 +63,21 @@ def district_counts(people: Frame) -> Frame:
         "expected one row per district and year. Leave towns and the city's total out.",
     )  # fmt: skip
     count = pl.col("population_persons")
+    known = refuse(
+        count.is_null() | ~(count.cast(pl.Float64).is_finite() & (count >= 0)), "adcode", "year", "population_persons",
+        message=lambda rows: f"district_counts: {rows['adcode'][0]} has {rows['population_persons'][0]} residents in "
+        f"{rows['year'][0]}; expected a count of 0 or more. Leave the year out if it is not known for all districts.",
+    )  # fmt: skip
+    before = count.shift(1).over("adcode")
     counted = (
         lf.with_columns(pl.struct("adcode", "year").is_duplicated().alias("_twice"))
         .filter(once)
+        .filter(known)
         .sort("adcode", "year")
         .select(
             "adcode", "year", "population_persons",
             (count / count.sum().over("year")).alias("population_share"),
-            ((count / count.shift(1).over("adcode") - 1) * _PCT).alias("population_change_pct"),
+            pl.when(before > 0).then((count / before - 1) * _PCT).alias("population_change_pct"),
         )
     )  # fmt: skip
     return back(counted)
@@ -115,7 +124,7 @@ def density(people: Frame, areas: pl.DataFrame | pl.LazyFrame, *, area_source: s
     if twice := known.filter(pl.col("adcode").is_duplicated())["adcode"].to_list():
         raise DataError(f"density: the areas have {twice[0]} twice; expected one row for each place.")
     lost = refuse(
-        pl.col("area_km2").is_null() | (pl.col("area_km2") <= 0), "adcode", "area_km2",
+        ~(pl.col("area_km2").is_finite() & (pl.col("area_km2") > 0)).fill_null(False), "adcode", "area_km2",
         message=lambda rows: f"density: {rows['adcode'][0]} has an area of {rows['area_km2'][0]} km²; expected one "
         "above 0. Add its row to the areas, or leave the place out.",
     )  # fmt: skip
@@ -136,7 +145,7 @@ def _children(lf: pl.LazyFrame, what: str) -> tuple[pl.LazyFrame, pl.Expr]:
     schema = need_columns(lf, {**_AGES, own: "residents of 0 to 14"}, what=what)
     need_numbers(schema, [*_AGES, own], what=what)
     total = pl.col("population_persons")
-    young = pl.col("age_0_14_pct") * total / _PCT if as_share else pl.col("age_0_14_persons")
+    young = pl.col("age_0_14_pct").cast(pl.Float64) * total / _PCT if as_share else pl.col("age_0_14_persons")
     old, older = pl.col("age_60plus_persons"), pl.col("age_65plus_persons")
     wrong = (older > old) | (young + old > total) | (pl.min_horizontal(young, older) < 0)
     ok = refuse(
@@ -160,7 +169,7 @@ def age_structure(people: Frame) -> Frame:
     -------
     DataFrame or LazyFrame
         With ``age_0_14_pct``, ``age_15_59_pct``, ``age_15_64_pct``, ``age_60plus_pct``, ``age_65plus_pct`` in per cent
-        of the residents.
+        of the residents; empty where there are none.
 
     Raises
     ------
@@ -181,7 +190,9 @@ def age_structure(people: Frame) -> Frame:
     total, old, older = (pl.col(c) for c in _AGES)
     groups = {"age_0_14": young, "age_15_59": total - young - old, "age_15_64": total - young - older,
               "age_60plus": old, "age_65plus": older}  # fmt: skip
-    return back(kept.with_columns((g / total * _PCT).alias(f"{name}_pct") for name, g in groups.items()))
+    return back(
+        kept.with_columns(pl.when(total > 0).then(g / total * _PCT).alias(f"{name}_pct") for name, g in groups.items())
+    )
 
 
 def dependency(people: Frame) -> Frame:

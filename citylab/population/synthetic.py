@@ -1,7 +1,8 @@
 """Synthetic residents of Beijing in households, set to the margins that the census of 2020 published.
 
 No record of single residents is open. What is published by district are ages by sex, schooling by sex, where people are
-registered, how many households there are, how many people live in them, how many live alone, and how many have a car.
+registered, how many households there are, how many people live in them, how many live alone, how many have members of
+65 and over, and what share has a car.
 :func:`synthesise` makes persons who agree with those counts; who has learned what at which age, who lives with whom,
 incomes, phones, being online and distances to the metro rest on declared assumptions (``population_assumptions*``,
 each with an alternative). :func:`calibration` holds a table against the margins and against one that nothing was fitted
@@ -73,8 +74,8 @@ PERSON_SCHEMA: dict[str, Any] = {
 AGE_OF_MAJORITY, AGE_60 = 18, 60
 """Ages that ``is_under_18`` and ``is_60_plus`` are named after."""
 
-AGE_OLD, MOST_ELDERS = 65, 3
-"""Age from which the census counts old members of a household, and the count that stands for more."""
+GENERATION_YEARS = 16
+"""Years by which ages of a household must be apart, one from the next, to count as two generations."""
 _NEAR = 0.01  # what the name of a column says
 _BLOCK = 1 << 16  # persons of a block: a part of what a seed means, so never changed
 _DECILES = 10
@@ -196,8 +197,10 @@ def _told(own: Mapping[str, pl.DataFrame] | None, census: Census) -> _Told:
         raise DataError(f"The census has age groups from {census.age_low}; the assumptions from "
                         f"{given['ages']['age_low_years'].to_list()}.")  # fmt: skip
     if given["districts"]["adcode"].to_list() != census.adcodes:
-        raise DataError(f"The census has the districts {census.adcodes}; the assumptions "
-                        f"{given['districts']['adcode'].to_list()}.")  # fmt: skip
+        raise DataError(
+            f"The census has the districts {census.adcodes}; the assumptions {given['districts']['adcode'].to_list()}. "
+            "Give margins of all of these districts, under these codes."
+        )
     if given["sizes"]["household_size_persons"].to_list() != list(range(2, 2 + given["sizes"].height)):
         raise DataError("The assumptions 'sizes' must list sizes from 2 on without a gap.")
 
@@ -208,9 +211,12 @@ def _told(own: Mapping[str, pl.DataFrame] | None, census: Census) -> _Told:
     scalars: dict[str, float] = {}
     for name in ("scalars", "correlations"):
         scalars |= {str(k): float(v) for k, v in given[name].select("parameter", "value").iter_rows()}
-    for c in _CORRELATIONS:
-        if scalars[c] > 1:
-            raise RangeError(f"The assumption {c!r} is {scalars[c]:g}; a correlation is 1 at most.")
+    for c, value in scalars.items():
+        if value > 1 and c.endswith(("_share", "_correlation")):
+            kind = "correlation" if c in _CORRELATIONS else "share"
+            raise RangeError(f"The assumption {c!r} is {value:g}; a {kind} is 1 at most.")
+    if scalars["income_mean_cny"] <= 0:
+        raise RangeError("The assumption 'income_mean_cny' is 0; incomes are lognormal, so expected above 0.")
     order = pl.DataFrame({"schooling": SCHOOLING}).join(
         given["incomes"], on="schooling", how="left", maintain_order="left"
     )
@@ -230,11 +236,12 @@ class _Model:
     census: Census
     cells: Ints  # district x (sex x age group x level x registered elsewhere)
     families: Ints  # district x size, family households
+    elders: Ints  # district x family households with one, two, three and more of 65+
     cars: Ints  # family households with a car
     blocks: Ints  # of each district
     first: Ints  # number of the first person of each block
     first_home: Ints
-    phone_share: Floats  # of each age group
+    phone_band: Ints  # of each age group, its place among the groups of phones
     income: tuple[Floats, Floats]  # score, share of residents below
     log_mean: float  # of equivalised income
     metro_km: Floats | None  # district x home
@@ -308,6 +315,17 @@ def _whole_families(fractions: Floats, members: Floats, residents: Ints) -> Ints
     return counts
 
 
+def _whole_elders(fractions: Floats, families: Ints) -> Ints:
+    """Return whole numbers of households with one, two, three and more old members, of so many family households."""
+    few = np.maximum(families - fractions.sum(axis=1), 0)
+    table = np.column_stack([few, fractions])
+    counts = raking.integerise(table, ["district"], axes=["district", "elders"]).table[:, 1:]
+    for d in range(len(counts)):
+        while counts[d].sum() > families[d]:
+            counts[d, int(counts[d].argmax())] -= 1
+    return counts
+
+
 def _shared(total: Ints, phase: Floats, b: int, blocks: int) -> Ints:
     """Return the part of counts that falls to block b, so that all blocks together have all."""
     low, high = (np.floor(total * (k / blocks) + phase).astype(np.int64) for k in (b, b + 1))
@@ -320,16 +338,13 @@ def _phases(seed: int, d: int, n: int) -> Floats:
     return np.random.default_rng([seed, 0, d]).random(n) * _BELOW_ONE
 
 
-def _parts(model: _Model, seed: int, d: int, b: int) -> tuple[Ints, Ints, int]:
-    """Return the persons by cell, the family households by size and those with a car of a block."""
-    cells, families = model.cells[d], model.families[d]
-    phase = _phases(seed, d, cells.size + families.size + 1)
-    blocks = int(model.blocks[d])
-    return (
-        _shared(cells, phase[: cells.size], b, blocks),
-        _shared(families, phase[cells.size : -1], b, blocks),
-        int(_shared(model.cars[d : d + 1], phase[-1:], b, blocks)[0]),
-    )
+def _parts(model: _Model, seed: int, d: int, b: int) -> tuple[Ints, Ints, int, Ints]:
+    """Return the persons by cell, and the family households by size, with a car, and by old members, of a block."""
+    kinds = model.cells[d], model.families[d], model.cars[d : d + 1], model.elders[d]
+    ends = np.cumsum([k.size for k in kinds])
+    phase = np.split(_phases(seed, d, int(ends[-1])), ends[:-1])
+    cells, families, cars, elders = (_shared(k, p, b, int(model.blocks[d])) for k, p in zip(kinds, phase, strict=True))
+    return cells, families, int(cars[0]), np.concatenate([[families.sum() - elders.sum()], elders])
 
 
 def _metro(
@@ -370,6 +385,7 @@ def _model(size: int, seed: int, census: Census, told: _Told, metro_km: Floats |
     persons = cells.sum(axis=1)
     families = _whole_families(_sizes(census, told) * share, census.members * share, persons)
     cars = np.rint(families.sum(axis=1) * census.car_share).astype(np.int64)
+    elders = _whole_elders(census.elders * share, families.sum(axis=1))
     blocks = np.maximum(1, -(-persons // _BLOCK))
     # Scores of income: a mixture of normals, one for each district.
     score = np.linspace(-_CLIP, _CLIP, _SCORES)
@@ -382,14 +398,14 @@ def _model(size: int, seed: int, census: Census, told: _Told, metro_km: Floats |
     log_mean = np.log(told.scalars["income_mean_cny"] / heads) - told.scalars["income_log_sd"] ** 2 / 2
     bands = [_band(a, list(told.phones)) for a in census.age_low]
     model = _Model(
-        told, census, cells, families, cars, blocks, np.empty(0, np.int64), np.empty(0, np.int64),
-        np.array([told.phones[b] for b in bands]), (score, below), float(log_mean), metro_km,
+        told, census, cells, families, elders, cars, blocks, np.empty(0, np.int64), np.empty(0, np.int64),
+        np.array([list(told.phones).index(b) for b in bands]), (score, below), float(log_mean), metro_km,
         float(residents.sum() / size),
     )  # fmt: skip
     counts = []
     for d in range(len(census.adcodes)):
         for b in range(int(blocks[d])):
-            people, homes, _ = _parts(model, seed, d, b)
+            people, homes, *_ = _parts(model, seed, d, b)
             members = int(homes @ np.arange(1, homes.size + 1))
             if people.sum() < members:
                 raise DataError(
@@ -455,12 +471,12 @@ def _online(
 def _block(model: _Model, seed: int, d: int, b: int, at: int) -> pl.DataFrame:
     told, census, s = model.told, model.census, model.told.scalars
     rng = np.random.default_rng([seed, 1, d, b])
-    people, homes, cars = _parts(model, seed, d, b)
+    people, homes, cars, elders = _parts(model, seed, d, b)
     cell = np.repeat(np.arange(people.size), people)
     shape = (len(SEXES), len(census.age_low), len(SCHOOLING), 2)
     sex, group, level, moved = np.unravel_index(cell, shape)
     age = _ages(rng, model, group, level)
-    lived = households.arrange(rng, age, sex, group, moved, level, homes, told.rules)
+    lived = households.arrange(rng, age, sex, group, moved, level, homes, told.rules, elders=elders)
     # Rows household by household, the head first, the households in no order.
     mixed = rng.permutation(lived.size.size)
     size, is_family = np.empty_like(lived.size), np.empty(mixed.size, dtype=np.bool_)
@@ -489,12 +505,12 @@ def _block(model: _Model, seed: int, d: int, b: int, at: int) -> pl.DataFrame:
     wants = with_income("car_income_correlation", score) + s["car_size_shift"] * (size - 1)
     has_car = np.zeros(size.size, dtype=np.bool_)
     has_car[is_family] = _top(wants[is_family], cars)
-    n_cars = has_car + (has_car & (rng.random(size.size) < s["second_car_share"]))
+    n_cars = has_car.astype(np.uint8) + (has_car & (rng.random(size.size) < s["second_car_share"]))
     is_small = age < s["least_phone_years"]
     likes = np.where(is_small, -np.inf, with_income("phone_income_correlation", score[home]))
     has_phone = np.zeros(n, dtype=np.bool_)
-    for share in np.unique(model.phone_share):
-        those = np.flatnonzero(model.phone_share[group] == share)
+    for band, share in enumerate(told.phones.values()):
+        those = np.flatnonzero(model.phone_band[group] == band)
         has_phone[those] = _top(likes[those], int(those.size * share + rng.random()))
     rounding = np.random.default_rng([seed, 2, d, b]).random(told.online["online_share"].size) * _BELOW_ONE
     online = _online(told, age, has_phone, rng.random(n), rounding)
@@ -551,7 +567,8 @@ def synthesise(
     seed
         Whole number of 0 or more.
     census
-        Margins of your own in the form of the data set ``nbs__census_district_margin``.
+        Margins of your own for the same districts and age groups, in the form of the data set
+        ``nbs__census_district_margin``.
     assumptions
         Tables to take in place of declared ones, by their name in :func:`assumptions`.
     boundaries, stations
@@ -587,7 +604,10 @@ def synthesise(
     neighbouring whole numbers (cells of registration may be off by more where no rounding keeps all three margins).
     Family households by size meet the published number, members and people alone (in a sample, to two of its
     households); who is left lives in collective ones (in a sample, to 1.5 persons a district). All counts are divided
-    among blocks; in each, people are arranged in households by :func:`citylab.population.households.arrange`.
+    among blocks; in each, people are arranged in households by :func:`citylab.population.households.arrange`, and then
+    change households until as many have one, two, and three members of 65 and over as the census counts (three stands
+    for more; in a sample, a few households may be off where the rounded ages leave too few old people). So the old
+    people in collective households are those whom that count leaves. Generations are not fitted.
 
     Ages within a group are even. The census publishes no table of more traits by district, so how three and more hang
     together is the assumptions'. Incomes are lognormal over persons; the place of a household in its district hangs on
@@ -664,6 +684,63 @@ def _target(given: Mapping[str, pl.DataFrame], value: str) -> dict[str, pl.DataF
     return {name: table.rename({value: "target"}) for name, table in given.items()}
 
 
+def _counted(lf: pl.LazyFrame, ages: Sequence[int]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return persons and households by all traits of margins: few rows, from one pass over the table for each."""
+    keys = ["adcode", "sex", "age_group", "schooling", "is_migrant", "is_collective", "has_smartphone", "is_online",
+            "income_decile"]  # fmt: skip
+    w, age = pl.col("weight_persons"), pl.col("age_years")
+    from_age = pl.lit(ages[0])
+    for a in ages[1:]:
+        from_age = pl.when(age >= a).then(a).otherwise(from_age)
+    by_person = lf.group_by(*keys, from_age.alias("age_low_years")).agg(
+        w.sum(), (w * pl.col("household_income_cny") / pl.col("household_size_persons")).sum().alias("money"),
+        w.max().alias("heaviest"),
+    )  # fmt: skip
+    steps = age.cast(pl.Int16).sort().diff() >= GENERATION_YEARS
+    by_home = (
+        lf.filter(~pl.col("is_collective"))
+        .group_by("household_id")
+        .agg(
+            pl.col("adcode", "has_car", "household_size_persons", "weight_persons").first(),
+            (age >= margins.AGE_OLD).sum().clip(upper_bound=margins.MOST_ELDERS).alias("elders"),
+            (1 + steps.sum()).clip(upper_bound=margins.MOST_GENERATIONS).alias("generations"),
+        )
+        .group_by(
+            "adcode", "has_car", "elders", "generations", (pl.col("household_size_persons") == 1).alias("is_alone")
+        )
+        .agg(w.sum())
+    )
+    people, homes = pl.collect_all([by_person, by_home], engine="streaming")
+    if people.is_empty():
+        raise DataError("calibration: the table holds no persons.")
+    return people, homes
+
+
+def _assumed(people: pl.DataFrame, counted: Census, told: _Told, bands: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+    """Return what the assumptions make of phones, deciles and being online: tables of categories and ``target``."""
+    per_band = (
+        pl.DataFrame({"age_band": [bands[g] for g in counted.age_groups], "n": counted.ages.sum(axis=(0, 1))})
+        .group_by("age_band")
+        .agg(pl.col("n").sum())
+    )
+    share = pl.col("age_band").replace_strict(told.phones, return_dtype=pl.Float64)
+    phones = pl.concat(
+        per_band.select("age_band", pl.lit(has).alias("has_smartphone"), (pl.col("n") * part).alias("target"))
+        for has, part in ((False, 1 - share), (True, share))
+    ).sort("age_band", "has_smartphone")
+    # The census has no groups of these ages, so the table's own persons are taken
+    of_age = people.group_by("age_low_years").agg(pl.col("weight_persons").sum()).sort("age_low_years")
+    shares = pl.DataFrame(
+        {"age_low_years": told.online["age_low_years"], "share": told.online["online_share"]}
+    ).cast({"age_low_years": of_age.schema["age_low_years"]})  # fmt: skip
+    online = of_age.join(shares, on="age_low_years", maintain_order="left").select(
+        "age_low_years", (pl.col("weight_persons") * pl.col("share")).alias("target")
+    )
+    tenth = pl.lit(float(counted.residents.sum()) / _DECILES)
+    deciles = pl.DataFrame({"income_decile": range(1, _DECILES + 1)}).with_columns(target=tenth)
+    return {"age_smartphone": phones, "income_decile": deciles, "age_online": online}
+
+
 def calibration_cells(
     persons: pl.DataFrame | pl.LazyFrame, *, census: pl.DataFrame | pl.LazyFrame | None = None,
     assumptions: Mapping[str, pl.DataFrame] | None = None, tolerance: float = 0.01,
@@ -694,48 +771,11 @@ def calibration_cells(
     need_columns(lf, needed, what="calibration")
     counted = margins.read(census)
     told = _told(assumptions, counted)
+    people, homes = _counted(lf, [int(a) for a in told.online["age_low_years"]])
     bands = {g: _band(low, list(told.phones)) for g, low in zip(counted.age_groups, counted.age_low, strict=True)}
-    # One pass over the persons and one over the households; the margins are then counted from few rows.
-    keys = ["adcode", "sex", "age_group", "schooling", "is_migrant", "is_collective", "has_smartphone", "is_online",
-            "income_decile"]  # fmt: skip
-    w = pl.col("weight_persons")
-    low = [int(a) for a in told.online["age_low_years"]]
-    from_age = pl.lit(low[0])
-    for a in low[1:]:
-        from_age = pl.when(pl.col("age_years") >= a).then(a).otherwise(from_age)
-    by_person = lf.group_by(*keys, from_age.alias("age_low_years")).agg(
-        w.sum(), (w * pl.col("household_income_cny") / pl.col("household_size_persons")).sum().alias("money"),
-        w.max().alias("heaviest"),
-    )  # fmt: skip
-    by_home = (
-        lf.filter(~pl.col("is_collective"))
-        .group_by("household_id")
-        .agg(
-            pl.col("adcode", "has_car", "household_size_persons", "weight_persons").first(),
-            (pl.col("age_years") >= AGE_OLD).sum().clip(upper_bound=MOST_ELDERS).alias("elders"),
-        )
-        .group_by("adcode", "has_car", "elders", (pl.col("household_size_persons") == 1).alias("is_alone"))
-        .agg(w.sum())
-    )
-    people, homes = pl.collect_all([by_person, by_home], engine="streaming")
-    if people.is_empty():
-        raise DataError("calibration: the table holds no persons.")
     people = people.with_columns(pl.col("age_group").cast(pl.String).replace_strict(bands).alias("age_band"))
-    residents = counted.ages.sum(axis=(0, 1))
-    per_band = pl.DataFrame({"age_band": bands.values(), "n": residents}).group_by("age_band").agg(pl.col("n").sum())
-    share = pl.col("age_band").replace_strict(told.phones, return_dtype=pl.Float64)
-    phones = pl.concat(
-        per_band.select("age_band", pl.lit(has).alias("has_smartphone"), (pl.col("n") * part).alias("target"))
-        for has, part in ((False, 1 - share), (True, share))
-    ).sort("age_band", "has_smartphone")
-    # The census has no groups of these ages, so the table's own persons are taken
-    shares = pl.DataFrame({"age_low_years": low, "share": told.online["online_share"]})
-    of_age = people.group_by("age_low_years").agg(w.sum()).sort("age_low_years")
-    online = of_age.join(
-        shares.cast({"age_low_years": of_age.schema["age_low_years"]}), on="age_low_years", maintain_order="left"
-    ).select("age_low_years", (w * pl.col("share")).alias("target"))  # fmt: skip
-    total = float(counted.residents.sum())
-    deciles = pl.DataFrame({"income_decile": range(1, _DECILES + 1)}).with_columns(target=pl.lit(total / _DECILES))
+    assumed = _assumed(people, counted, told, bands)
+    online = {"age_online": assumed.pop("age_online")}
     of_homes = _target(margins.of_households(counted), "household_count")
     held = {margins.HELD_OUT: of_homes.pop(margins.HELD_OUT)}
     slack = people.select(pl.col("heaviest").max()).item()
@@ -743,12 +783,11 @@ def calibration_cells(
         "weight": "weight_persons", "value": "target", "tolerance": tolerance, "slack": slack,
     }  # fmt: skip
     of_people = _target(margins.of_persons(counted), "population_persons")
-    assumed = {"age_smartphone": phones, "income_decile": deciles}
     parts = [
         ("fitted", "persons", raking.comparison(people, of_people, **option)),
         ("fitted", "households", raking.comparison(homes, of_homes, **option)),
         ("assumed", "persons", raking.comparison(people, assumed, **option)),
-        ("assumed", "persons", raking.comparison(people.filter("is_online"), {"age_online": online}, **option)),
+        ("assumed", "persons", raking.comparison(people.filter("is_online"), online, **option)),
         ("held_out", "households", raking.comparison(homes, held, **option)),
     ]
     mean, wanted = float(people["money"].sum() / people["weight_persons"].sum()), told.scalars["income_mean_cny"]  # type: ignore[operator]

@@ -155,7 +155,8 @@ def _told(own: Mapping[str, pl.DataFrame] | None) -> _Told:
     for (choice, case), rows in given["choices"].group_by("choice", "given", maintain_order=True):
         shares = rows["share"].cast(pl.Float64).to_numpy()
         total = float(shares.sum())
-        if (shares < 0).any() or (total > 1 + _SUM if choice == "fault" else abs(total - 1) > _SUM):
+        fits = total <= 1 + _SUM if choice == "fault" else abs(total - 1) <= _SUM
+        if not (fits and (shares >= 0).all()):
             raise RangeError(
                 f"The shares of {choice!r} for {case!r} are {shares.tolist()} and add up to {total:g}; expected 1"
                 f"{' at most' if choice == 'fault' else ''}."
@@ -173,7 +174,10 @@ def _told(own: Mapping[str, pl.DataFrame] | None) -> _Told:
         raise RangeError(
             f"The shares who work and who learn add up to {busy.max():g} in an age group; expected 1 at most."
         )
-    scalars = {str(k): float(v) for k, v in given["scalars"].select("parameter", "value").iter_rows()}
+    numbers = given["scalars"].select("parameter", pl.col("value").cast(pl.Float64, strict=False))
+    if (odd := numbers.filter(~pl.col("value").is_finite().fill_null(False))).height:
+        raise RangeError(f"The assumption {odd['parameter'][0]!r} is {odd['value'][0]}; expected a number.")
+    scalars = {str(k): float(v) for k, v in numbers.iter_rows()}
     arrays = {n: {c: given[n][c].to_numpy() for c in given[n].columns} for n in ("modes", "people", "districts")}
     return _Told(scalars, arrays["modes"], arrays["people"], arrays["districts"], choices)
 
@@ -225,7 +229,8 @@ def _targets(anchors: pl.DataFrame, told: _Told) -> tuple[Floats, dict[str, floa
     found = wanted.join(
         anchors.select("indicator", "year", "value"), on=["indicator", "year"], how="left", validate="1:1"
     )
-    if missing := found.filter(pl.col("value").is_null()).select("indicator", "year").rows():
+    known = pl.col("value").cast(pl.Float64).is_finite().fill_null(False)
+    if missing := found.filter(~known).select("indicator", "year").rows():
         raise DataError(
             f"The anchors lack {', '.join(f'{i} of {y}' for i, y in missing)}. Take them from the data set "
             "bti__yearly_city_travel, or give figures of your own under these names."

@@ -63,7 +63,7 @@ def uniforms(seed: int, name: str, start: int, stop: int, *, width: int | None =
     SchemaError
         The parameter has no name.
     RangeError
-        A draw number or the seed is negative, there is no draw at all, or ``width`` is below 1.
+        A draw number or the seed is negative or not whole, there is no draw at all, or ``width`` is below 1.
 
     Examples
     --------
@@ -80,6 +80,10 @@ def uniforms(seed: int, name: str, start: int, stop: int, *, width: int | None =
     """
     if not isinstance(name, str) or not name.strip():
         raise SchemaError(f"A parameter has no name (name is {name!r}); its stream is keyed by it. Give it a name.")
+    for what, value in (("seed", seed), ("start", start), ("stop", stop), ("width", 1 if width is None else width)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise RangeError(f"{what} is {value!r}; give a whole number.")
+    seed, start, stop = int(seed), int(start), int(stop)
     if seed < 0:
         raise RangeError(f"seed is {seed}; give a whole number of 0 or more.")
     if start < 0 or stop < start:
@@ -153,7 +157,7 @@ def quantiles(
     SchemaError
         A number that the distribution needs is missing, or one was given that it has no use for.
     RangeError
-        Bounds, mode, spread or weights that cannot be.
+        Bounds, mode, spread or weights that cannot be, or a share outside 0 to 1.
 
     Examples
     --------
@@ -168,6 +172,10 @@ def quantiles(
         name,
     )
     u = np.asarray(share, dtype=np.float64)
+    if u.size and not (u.min() >= 0 and u.max() <= 1):
+        raise RangeError(
+            f"{name}: shares run from {u.min():g} to {u.max():g}; a quantile is asked for between 0 and 1."
+        )
     if distribution == "choice":
         return _chosen(u, values or (), weights, name)
     if distribution == "fixed":

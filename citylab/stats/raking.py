@@ -23,7 +23,7 @@ import polars as pl
 from scipy import optimize, sparse
 
 from citylab.errors import DataError, RangeError, RefusalError, SchemaError
-from citylab.frames import Frame, lazily, need_columns, need_numbers
+from citylab.frames import Frame, lazily, need_columns, need_numbers, refuse
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,6 +39,9 @@ ROUNDS = 2000
 _DENSE = 1 << 24  # cells up to which rows are counted in an array of all cells rather than of those that occur
 _SPAN = 1 << 12  # values of a whole number that are coded by subtraction
 _BATCH = 1 << 18  # rows of a batch: what fits a cache
+_LIKE_SHARES = {1.0: "shares", 100.0: "per cent"}
+_NEAR = 0.01  # of 1 or of 100: a sum of shares
+_EPSILON = 1e-12  # of a sum: what is lost in adding up
 _WHOLE = 1e-6  # distance of a cell from a whole number that counts as none
 _WHOLE_SUM = 1e-3  # the same for a sum of cells
 _SHOWN = 3  # cells that a message names
@@ -96,6 +99,19 @@ def _told(names: Sequence[str], labels: Sequence[Sequence[Any]] | None, axes: Se
     return ", ".join(f"{names[a]}={v}" for a, v in zip(axes, values, strict=True)) or "the total"
 
 
+def _asked(key: Axes, names: Sequence[str], what: str) -> tuple[tuple[str | int, ...], list[int]]:
+    """Return the axes that a margin names, as they were given and by number."""
+    asked = key if isinstance(key, tuple) else (key,)
+    axes = []
+    for a in asked:
+        if a not in names and not (isinstance(a, int) and 0 <= a < len(names)):
+            raise SchemaError(f"{what}: a margin names the axis {a!r}; the table has {list(names)}.")
+        axes.append(names.index(a) if isinstance(a, str) else int(a))
+    if len(set(axes)) < len(axes):
+        raise SchemaError(f"{what}: the margin {asked!r} names an axis twice.")
+    return asked, axes
+
+
 def _margins(
     shape: tuple[int, ...], margins: Mapping[Any, npt.ArrayLike], names: Sequence[str],
     labels: Sequence[Sequence[Any]] | None, what: str,
@@ -105,14 +121,7 @@ def _margins(
         raise SchemaError(f"{what} needs margins=, for each set of axes the array of its targets.")
     made = []
     for key, values in margins.items():
-        asked = key if isinstance(key, tuple) else (key,)
-        axes = []
-        for a in asked:
-            if a not in names and not (isinstance(a, int) and 0 <= a < len(shape)):
-                raise SchemaError(f"{what}: a margin names the axis {a!r}; the table has {list(names)}.")
-            axes.append(names.index(a) if a in names else int(a))
-        if len(set(axes)) < len(axes):
-            raise SchemaError(f"{what}: the margin {asked!r} names an axis twice.")
+        asked, axes = _asked(key, names, what)
         target = np.asarray(values, dtype=np.float64)
         if target.shape != tuple(shape[a] for a in axes):
             raise SchemaError(
@@ -125,9 +134,10 @@ def _margins(
         name = " × ".join(names[a] for a in axes_sorted) or "total"
         if not np.isfinite(target).all() or (target < 0).any():
             at = np.argwhere(~(np.isfinite(target) & (target >= 0)))[0]
+            held = "no number" if np.isnan(target[tuple(at)]) else str(target[tuple(at)])
             raise DataError(
-                f"{what}: the margin {name} holds {target[tuple(at)]} for {_told(names, labels, axes_sorted, at)}; "
-                "expected a number of 0 or more."
+                f"{what}: the margin {name} holds {held} for {_told(names, labels, axes_sorted, at)}; expected a "
+                "number of 0 or more. What was not published is no target: leave the margin out, or join categories."
             )
         made.append(_Margin(axes_sorted, target, name))
     return made
@@ -137,41 +147,56 @@ def _agree(
     margins: Sequence[_Margin], names: Sequence[str], labels: Sequence[Sequence[Any]] | None, agreement: float,
     what: str,
 ) -> float:  # fmt: skip
-    """Return by how much, as a share, margins differ on the axes that they share; too much is an error."""
-    most = 0.0
+    """Return by how much margins differ in all on the axes that they share, in their unit; too much is an error."""
+    apart = 0.0
     for one, other in itertools.combinations(margins, 2):
         shared = tuple(a for a in one.axes if a in other.axes)
         left, right = (
-            m.target.sum(axis=tuple(i for i, a in enumerate(m.axes) if a not in shared)) for m in (one, other)
+            np.asarray(m.target.sum(axis=tuple(i for i, a in enumerate(m.axes) if a not in shared)))
+            for m in (one, other)
         )
-        off = np.abs(np.asarray(left - right))
-        scale = max(float(one.target.sum()), float(other.target.sum()))
-        if off.max() > agreement * scale:
+        off = np.abs(left - right)
+        totals = float(one.target.sum()), float(other.target.sum())
+        if off.max() > agreement * max(totals):
             at = tuple(int(i) for i in np.unravel_index(int(off.argmax()), off.shape))
+            like = next(
+                (n for t, n in _LIKE_SHARES.items() if any(math.isclose(x, t, rel_tol=_NEAR) for x in totals)), ""
+            )
+            hint = f" One of them looks like {like}: give counts, as in the other." if like else ""
             raise DataError(
                 f"{what}: the margins {one.name} and {other.name} contradict each other: for "
-                f"{_told(names, labels, shared, at)} they add up to {np.asarray(left)[at]:g} and "
-                f"{np.asarray(right)[at]:g}, {off.max():g} apart ({int((off > agreement * scale).sum())} of {off.size} "
-                "such sums differ). Take margins from one source and one date, or scale one to the other."
+                f"{_told(names, labels, shared, at)} they add up to {left[at]:.10g} and {right[at]:.10g}, "
+                f"{off.max():g} apart ({int((off > agreement * max(totals)).sum())} of {off.size} such sums differ)."
+                f"{hint} Take margins from one source and one date, or scale one to the other."
             )
-        said = np.minimum(left, right)
-        most = max(most, float(np.divide(off, said, out=np.zeros(off.shape), where=said > 0).max()))
-    return most
+        # Sums of the same numbers in another order differ in their last digits.
+        apart += float(np.where(off > _EPSILON * np.maximum(left, right), off, 0.0).sum())
+    return apart
 
 
 def _fit(
     now: Floats, margins: Sequence[_Margin], sums: Sequence[Callable[[Floats], Floats]],
     spread: Sequence[Callable[[Floats], Floats]], tell: Callable[[_Margin, Sequence[int]], str],
-    tolerance: float, rounds: int, what: str,
+    tolerance: float, rounds: int, what: str, apart: float = 0.0,
 ) -> Fitted:  # fmt: skip
-    """Fit by turns; ``now`` is changed in place. How cells are summed and factors spread is the caller's."""
+    """Fit by turns; ``now`` is changed in place. How cells are summed and factors spread is the caller's.
+
+    Margins that are ``apart`` are never met all at once: fitting then ends as soon as each round does what the round
+    before it did, if no margin is further off than they are.
+    """
+    if not tolerance > 0 or rounds < 1:
+        raise RangeError(f"{what}: tolerance is {tolerance}, rounds {rounds}; expected above 0, and 1 or more.")
     off = np.inf
+    before: list[Floats] = []
     scales = [np.where(m.target > 0, m.target, 1.0) for m in margins]
     for done in range(1, rounds + 1):
-        off = 0.0
+        off = amiss = 0.0
+        factors: list[Floats] = []
         for margin, add, back, scale in zip(margins, sums, spread, scales, strict=True):
             found = add(now)
-            off = max(off, float((np.abs(found - margin.target) / scale).max()))
+            miss = np.abs(found - margin.target)
+            off = max(off, float((miss / scale).max()))
+            amiss = max(amiss, float(miss.max()))
             if found.min() <= 0:
                 lost = (found <= 0) & (margin.target > 0)
                 if lost.any():
@@ -182,9 +207,14 @@ def _fit(
                         "borrowed from other cells: join sparse categories, or give these cells a seed of their own."
                     )
                 found = np.where(found > 0, found, 1.0)
-            now *= back(margin.target / found)
+            factors.append(margin.target / found)
+            now *= back(factors[-1])
         if off <= tolerance:
             return Fitted(now, done, off)
+        if apart and amiss <= apart:
+            if before and all(np.allclose(a, b, rtol=tolerance, atol=0) for a, b in zip(factors, before, strict=True)):
+                return Fitted(now, done, off)
+            before = factors
     worst = []
     for margin, add, scale in zip(margins, sums, scales, strict=True):
         miss = np.abs(add(now) - margin.target) / scale
@@ -216,7 +246,8 @@ def ipf(
         Fitting ends when every margin is this near its target, as a share of it.
     agreement
         How far two margins may be apart on the axes they share, as a share of the total: rounding of what was
-        published. Fitting then ends that near, with the last margin met exactly.
+        published. Fitting then ends when nothing changes any more from round to round, with the last margin met exactly
+        and no cell of another further off, in its unit, than the margins are apart in all.
     rounds
         Rounds after which it is given up.
 
@@ -227,9 +258,13 @@ def ipf(
 
     Raises
     ------
+    SchemaError
+        A margin names an axis that is none, or is of another shape.
     DataError
         Margins that contradict each other (which, where, by how much), or a target above 0 where the seed has only
         zeros.
+    RangeError
+        A tolerance of 0 or less, or no rounds.
     RefusalError
         Rounds are used up: the zeros of the seed and the margins hold no table.
 
@@ -250,8 +285,7 @@ def ipf(
     if not np.isfinite(table).all() or (table < 0).any():
         raise DataError("ipf: the seed holds a value that is negative or no number; expected numbers of 0 or more.")
     made = _margins(table.shape, margins, names, labels, "ipf")
-    # What margins differ by among themselves cannot be fitted away.
-    tolerance = max(tolerance, len(made) * _agree(made, names, labels, agreement, "ipf"))
+    apart = _agree(made, names, labels, agreement, "ipf")
     every = list(range(table.ndim))
 
     def add(m: _Margin) -> Callable[[Floats], Floats]:
@@ -263,7 +297,7 @@ def ipf(
 
     return _fit(
         table, made, [add(m) for m in made], [back(m) for m in made],
-        lambda m, at: _told(names, labels, m.axes, at), tolerance, rounds, "ipf",
+        lambda m, at: _told(names, labels, m.axes, at), tolerance, rounds, "ipf", apart,
     )  # fmt: skip
 
 
@@ -281,7 +315,7 @@ def _axes_of(
 def listed(
     weight: Floats, positions: Sequence[Ints], targets: Sequence[Floats], *, names: Sequence[str],
     labels: Sequence[Sequence[Any]] | None = None, tolerance: float = TOLERANCE, rounds: int = ROUNDS,
-    what: str = "raking",
+    what: str = "raking", apart: float = 0.0,
 ) -> Fitted:  # fmt: skip
     """Fit listed cells to margins of which each cell is in one category.
 
@@ -297,6 +331,8 @@ def listed(
         As in :func:`ipf`.
     what
         Who asks, for messages.
+    apart
+        How far the margins differ among themselves, in their unit; 0 where they agree.
 
     Returns
     -------
@@ -325,7 +361,7 @@ def listed(
     def tell(m: _Margin, at: Sequence[int]) -> str:
         return str(at[0]) if labels is None else str(labels[m.axes[0]][at[0]])
 
-    return _fit(np.array(weight, dtype=np.float64), made, sums, spread, tell, tolerance, rounds, what)
+    return _fit(np.array(weight, dtype=np.float64), made, sums, spread, tell, tolerance, rounds, what, apart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -358,6 +394,10 @@ def _levels(margins: Sequence[pl.DataFrame], value: str, what: str) -> dict[str,
 
 def _frames(margins: Mapping[str, Any] | Sequence[Any], value: str, what: str) -> tuple[list[str], list[pl.DataFrame]]:
     """Return names and tables of margins, checked for their columns."""
+    if isinstance(margins, pl.DataFrame | pl.LazyFrame):
+        raise SchemaError(
+            f"{what}: margins= is one table; expected a list of tables, or tables by name. Write [table]."
+        )
     named = dict(margins) if isinstance(margins, Mapping) else {}
     tables = list(named.values()) if named else list(margins)
     if not tables:
@@ -368,13 +408,37 @@ def _frames(margins: Mapping[str, Any] | Sequence[Any], value: str, what: str) -
         schema = need_columns(lf, {value: "target of the margin"}, what=f"{what}, margin {i + 1}")
         need_numbers(schema, [value], what=f"{what}, margin {i + 1}")
         frame = lf.collect()
-        keys = [c for c in frame.columns if c != value]
-        if keys and frame.select(keys).is_duplicated().any():
-            at = frame.filter(frame.select(keys).is_duplicated()).select(keys).row(0)
-            raise DataError(f"{what}: margin {i + 1} has the cell {at} twice; expected one target for each.")
+        _refuse_twice(frame, value, f"margin {i + 1}", what)
         collected.append(frame.with_columns(pl.col(value).cast(pl.Float64)))
     names = list(named) or [" × ".join(c for c in t.columns if c != value) or "total" for t in collected]
     return names, collected
+
+
+def _like_rows(table: pl.DataFrame, schema: pl.Schema, what: str) -> pl.DataFrame:
+    """Return a margin whose categories are whole numbers, or true and false, where those of the rows are."""
+    for c in table.columns:
+        kind, own = schema.get(c, pl.Null()), table.schema[c]
+        if not (kind.is_integer() or kind == pl.Boolean) or own == kind or (kind.is_integer() and own.is_integer()):
+            continue
+        given = table[c].cast(pl.Int8) if own == pl.Boolean else table[c]
+        number = given.cast(pl.String).cast(pl.Float64, strict=False)
+        wrong = (number.is_null() | (number != number.round())) & given.is_not_null()
+        if kind == pl.Boolean:
+            wrong |= ~number.is_in([0.0, 1.0]) & given.is_not_null()
+        if wrong.any():
+            raise DataError(
+                f"{what}: {c!r} is {kind} in the rows, and a margin has {table[c].filter(wrong)[0]!r} ({own}) in it. "
+                "Recode the margin as the rows are."
+            )
+        table = table.with_columns(number.cast(pl.Int64).cast(kind).alias(c))
+    return table
+
+
+def _refuse_twice(table: pl.DataFrame, value: str, title: str, what: str) -> None:
+    keys = [c for c in table.columns if c != value]
+    if keys and (twice := table.select(keys).is_duplicated()).any():
+        at = table.filter(twice).select(keys).row(0)
+        raise DataError(f"{what}: {title} has the cell {at} twice; expected one target for each.")
 
 
 def _coded(lf: pl.LazyFrame, schema: pl.Schema, levels: dict[str, list[Any]], what: str) -> _Coded:
@@ -517,11 +581,14 @@ def rake(
     what = "rake"
     lf, back = lazily(frame)
     names, tables = _frames(margins, value, what)
-    levels: dict[str, list[Any]] = _levels(tables, value, what)
-    if not levels:
+    categories: list[str] = list(dict.fromkeys(c for t in tables for c in t.columns if c != value))
+    if not categories:
         raise SchemaError("rake: the margins have no column of categories. A total alone is a factor: multiply by it.")
-    needed = [*levels, *([] if weight is None else [weight])]
-    schema = need_columns(lf, needed, what=what)
+    schema = need_columns(lf, [*categories, *([] if weight is None else [weight])], what=what)
+    tables = [_like_rows(t, schema, what) for t in tables]
+    for title, table in zip(names, tables, strict=True):
+        _refuse_twice(table, value, f"the margin {title}", what)
+    levels: dict[str, list[Any]] = _levels(tables, value, what)
     if name in schema and name != weight:
         raise SchemaError(f"rake: the frame has a column {name!r} already; pass another name=.")
     if weight is not None:
@@ -553,11 +620,12 @@ def rake(
             np.ravel_multi_index([places[c] for c in keys], wide.shape) if keys else np.zeros(cells.size, np.int64)
         )
         labels.append([_told(coded.columns, coded.levels, axes, at) for at in np.ndindex(*wide.shape)])
-    tolerance = max(tolerance, len(made) * _agree(made, coded.columns, coded.levels, agreement, what))
+    apart = _agree(made, coded.columns, coded.levels, agreement, what)
     targets = [m.target.ravel() for m in made]
     fitted = listed(
-        before, positions, targets, names=names, labels=labels, tolerance=tolerance, rounds=rounds, what=what
-    )
+        before, positions, targets, names=names, labels=labels, tolerance=tolerance, rounds=rounds, what=what,
+        apart=apart,
+    )  # fmt: skip
     factor = np.ones(cells.size)
     np.divide(fitted.table, before, out=factor, where=before > 0)
     size = math.prod(shape)
@@ -628,8 +696,14 @@ def integerise(
 
     Raises
     ------
+    SchemaError
+        A margin names an axis that is none.
     DataError
-        Negative or missing numbers.
+        Negative or missing numbers, or no cells.
+    RangeError
+        A negative seed.
+    RefusalError
+        The solver finds no rounding.
 
     Examples
     --------
@@ -646,12 +720,15 @@ def integerise(
     names = _axes_of(fractions, axes, None, "integerise")
     if not np.isfinite(fractions).all() or (fractions < 0).any():
         raise DataError("integerise: the table holds a value that is negative or no number; expected 0 or more.")
+    if not fractions.size:
+        raise DataError(f"integerise: the table of shape {fractions.shape} has no cells; expected one at least.")
+    if seed < 0:
+        raise RangeError(f"integerise: seed is {seed}; expected a whole number of 0 or more.")
     shape = fractions.shape
     wanted = [_Margin((), np.zeros(()), "total")]
     for key in margins:
-        asked = key if isinstance(key, tuple) else (key,)
-        target = np.zeros([shape[names.index(str(a)) if a in names else int(a)] for a in asked])
-        wanted += _margins(shape, {asked: target}, names, None, "integerise")
+        axes_of = tuple(sorted(_asked(key, names, "integerise")[1]))
+        wanted.append(_Margin(axes_of, np.zeros(()), " × ".join(names[a] for a in axes_of) or "total"))
     flat = fractions.ravel()
     near = np.rint(flat)
     flat = np.where(np.abs(flat - near) < _WHOLE, near, flat)
@@ -773,7 +850,14 @@ def comparison(
     polars.DataFrame
         One row per cell of a margin: ``margin``, ``cell`` (its categories in words), ``target``, ``result``,
         ``difference``, ``difference_share`` (of the target; empty where that is 0), ``is_met``. Rows of categories
-        that the margin does not list come with an empty target and are not met.
+        that the margin does not list come with an empty target and are not met; ``?`` stands for an empty category.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing, or weights or targets are no numbers.
+    DataError
+        A margin has a cell twice; a row has no weight.
 
     Examples
     --------
@@ -784,8 +868,17 @@ def comparison(
     """
     lf, _ = lazily(frame)  # type: ignore[type-var]
     names, tables = _frames(margins, value, "comparison")
-    need_columns(lf, sorted({c for t in tables for c in t.columns} - {value}), what="comparison")
-    counted = pl.len().cast(pl.Float64) if weight is None else pl.col(weight).cast(pl.Float64).sum()
+    needed = sorted({c for t in tables for c in t.columns} - {value})
+    schema = need_columns(lf, [*needed, *([] if weight is None else [weight])], what="comparison")
+    if weight is None:
+        counted = pl.len().cast(pl.Float64)
+    else:
+        need_numbers(schema, [weight], what="comparison")
+        empty = refuse(
+            pl.col(weight).is_null(), weight,
+            message=lambda rows: f"comparison: {rows.height} rows have no {weight!r}; expected a number in each.",
+        )  # fmt: skip
+        lf, counted = lf.filter(empty), pl.col(weight).cast(pl.Float64).sum()
     parts = []
     for title, table in zip(names, tables, strict=True):
         keys = [c for c in table.columns if c != value]
@@ -793,7 +886,9 @@ def comparison(
         told = pl.lit("the total")
         wanted = table.lazy().select(*same, pl.col(value).alias("target"))
         if keys:
-            told = pl.concat_str(*(pl.format("{}={}", pl.lit(k), pl.col(k)) for k in keys), separator=", ")
+            told = pl.concat_str(
+                *(pl.format("{}={}", pl.lit(k), pl.col(k).fill_null("?")) for k in keys), separator=", "
+            )
             rows = lf.group_by(keys).agg(counted.alias("result")).with_columns(same)
             both = wanted.join(rows, on=keys, how="full", coalesce=True, maintain_order="left_right", nulls_equal=True)
         else:

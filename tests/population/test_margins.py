@@ -27,7 +27,17 @@ def counties():
 def test_the_margins_taken_without_asking_the_catalogue_are_those_that_it_loads(census):
     loaded = margins.read(cl.load(margins.PUBLISHED))
     assert (loaded.adcodes, loaded.age_groups) == (census.adcodes, census.age_groups)
-    for name in ("ages", "schooling", "migrants", "households", "members", "alone", "car_share", "elders"):
+    for name in (
+        "ages",
+        "schooling",
+        "migrants",
+        "households",
+        "members",
+        "alone",
+        "car_share",
+        "elders",
+        "generations",
+    ):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(census, name))
 
 
@@ -108,6 +118,19 @@ def changed(indicator: str, value: float | None, adcode: str = "110105") -> pl.D
         (changed("one_person_households", 9e6), "more households of one person than households"),
         (changed("long_form_households_with_car", 9e6), "more households with a car than households asked"),
         (changed("schooling", 9e6), "more people with schooling than residents"),
+        (changed("households_one_65plus", 9e6), "more households with members of 65 and over than households"),
+        (
+            changed("households_three_65plus", 4e5),
+            "more members of 65 and over in households than residents of that age in the district 110105",
+        ),
+        (changed("two_generation_households", 1), "another number of households by generations than households"),
+        (changed("long_form_households", 0), "no households of the long form"),
+        (
+            changed("family_households", 0),
+            "no residents or no family households in the district 110105.*not in per cent",
+        ),
+        (changed("family_households", float("nan")), r"holds nan for \('110105', 'family_households'"),
+        (changed("age", float("inf")), "holds inf for"),
     ],
 )
 def test_counts_that_contradict_each_other_are_told_with_the_district(table, told):
@@ -124,8 +147,39 @@ def test_a_missing_or_double_count_and_a_missing_column_are_told():
         margins.read(
             pl.concat([table, table.filter(indicator="one_person_households").head(1).with_columns(value=pl.lit(1.0))])
         )
-    with pytest.raises(SchemaError, match=r"lacks the columns \['sex'\]"):
+    with pytest.raises(SchemaError, match="The census table needs column 'sex'"):
         margins.read(table.drop("sex"))
+    with pytest.raises(SchemaError, match="needs numbers, but 'value' is String"):
+        margins.read(table.with_columns(pl.col("value").cast(pl.String)))
+    with pytest.raises(SchemaError, match="Convert a pandas table"):
+        margins.read(table.to_pandas())
+    with pytest.raises(DataError, match=r"has no rows of \['age'\]; it has"):
+        margins.read(table.filter(pl.col("indicator") != "age"))
+
+
+@pytest.mark.parametrize(("column", "indicator"), [("sex", "age"), ("schooling", "schooling")])
+def test_a_category_that_is_none_is_told_and_not_left_out_of_the_count(column, indicator):
+    table = cl.load(margins.PUBLISHED).collect()
+    more = table.filter(indicator=indicator, adcode="110105").head(1).with_columns(pl.lit("other").alias(column))
+    with pytest.raises(DataError, match=rf"counts '{indicator}' for .*'other'.*is no category of it"):
+        margins.read(pl.concat([table, more]))
+
+
+def test_codes_of_districts_may_be_numbers_and_text_may_be_categories(census):
+    table = cl.load(margins.PUBLISHED).collect()
+    same = margins.read(
+        table.with_columns(pl.col("adcode").cast(pl.Int32), pl.col("sex", "schooling").cast(pl.Categorical))
+    )
+    assert same.adcodes == census.adcodes
+    np.testing.assert_array_equal(same.ages, census.ages)
+    np.testing.assert_array_equal(same.schooling, census.schooling)
+
+
+def test_old_members_leave_a_believable_few_of_the_old_to_collective_households(census):
+    # Published apart, these agree: 1 to 9 % of 65 and over live in no family household, fewer than of all ages.
+    old = census.ages[:, :, np.array(census.age_low) >= 65].sum(axis=(1, 2))
+    left = 1 - census.elders @ [1, 2, 3] / old
+    assert ((left > 0) & (left < 1 - census.members / census.residents)).all()
 
 
 @pytest.mark.parametrize("group", ["under 5", "-4", None])

@@ -85,3 +85,39 @@ def test_density_is_residents_over_the_area_that_is_named():
         structure.density(people, areas.filter(adcode="a"), area_source="survey")
     with pytest.raises(DataError, match="areas have a twice"):
         structure.density(people, pl.concat([areas, areas]).filter(adcode="a"), area_source="survey")
+
+
+@pytest.mark.parametrize("count", [None, -1, float("nan"), float("inf")])
+def test_a_district_without_a_count_is_told_and_not_left_out_of_the_shares(count):
+    people = pl.DataFrame({"adcode": ["a", "b"], "year": [2020] * 2, "population_persons": [10.0, count]})
+    with pytest.raises(DataError, match=r"b has .* residents in 2020; expected a count of 0 or more"):
+        structure.district_counts(people)
+
+
+def test_growth_from_nobody_and_shares_of_nobody_are_empty():
+    people = pl.DataFrame({"adcode": ["a"] * 3, "year": [2000, 2010, 2020], "population_persons": [0, 50, 75]})
+    found = structure.district_counts(people)
+    assert found["population_change_pct"].to_list() == [None, None, 50.0]
+    none = pl.DataFrame({"population_persons": [0], "age_0_14_persons": [0], "age_60plus_persons": [0],
+                         "age_65plus_persons": [0]})  # fmt: skip
+    assert structure.age_structure(none).select(pl.selectors.ends_with("_pct")).row(0) == (None,) * 5
+
+
+def test_rounded_shares_of_a_nation_in_narrow_whole_numbers_do_not_overflow():
+    # 18 % of 1.4 billion, where the product with 100 does not fit 32 bits.
+    people = pl.DataFrame(
+        {"population_persons": [1_400_000_000], "age_0_14_pct": [18], "age_60plus_persons": [280_000_000],
+         "age_65plus_persons": [196_000_000]},
+        schema_overrides=dict.fromkeys(
+            ("population_persons", "age_0_14_pct", "age_60plus_persons", "age_65plus_persons"), pl.Int32
+        ),
+    )  # fmt: skip
+    found = structure.age_structure(people)
+    assert found.select("age_0_14_pct", "age_15_59_pct", "age_60plus_pct").row(0) == pytest.approx((18, 62, 20))
+
+
+@pytest.mark.parametrize("area", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_area_that_cannot_be_is_told(area):
+    people = pl.DataFrame({"adcode": ["a"], "population_persons": [100]})
+    with pytest.raises(DataError, match=r"a has an area of .* km²; expected one above 0"):
+        structure.density(people, pl.DataFrame({"adcode": ["a"], "area_km2": [area]}), area_source="survey")

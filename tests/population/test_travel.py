@@ -370,6 +370,23 @@ def test_shares_of_a_choice_that_miss_1_are_refused(given_tables: Mapping[str, p
         travel.synthesise(1, seed=1, assumptions={"choices": choices}, **given_tables)
 
 
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_figure_a_share_or_a_parameter_that_is_no_number_is_told(given_tables: Mapping[str, pl.DataFrame], value):
+    told, number = travel.assumptions(), pl.lit(value, dtype=pl.Float64)
+    first = pl.int_range(pl.len()) == 0
+    anchors = given_tables["anchors"].with_columns(
+        value=pl.when(pl.col("indicator") == "commute_time_min").then(number).otherwise("value")
+    )
+    with pytest.raises(DataError, match="The anchors lack commute_time_min"):
+        travel.synthesise(1, seed=1, **{**given_tables, "anchors": anchors})
+    scalars = told["scalars"].with_columns(value=pl.when(first).then(number).otherwise("value"))
+    with pytest.raises(RangeError, match=f"The assumption '{scalars['parameter'][0]}' is .*; expected a number"):
+        travel.synthesise(1, seed=1, assumptions={"scalars": scalars}, **given_tables)
+    choices = told["choices"].with_columns(share=pl.when(first).then(number).otherwise("share"))
+    with pytest.raises(RangeError, match=r"The shares of .* add up to"):
+        travel.synthesise(1, seed=1, assumptions={"choices": choices}, **given_tables)
+
+
 def test_a_row_twice_an_unknown_fault_and_people_with_two_days_are_told(given_tables: Mapping[str, pl.DataFrame]):
     people = given_tables["people"]
     with pytest.raises(DataError, match="110101 twice"):

@@ -115,11 +115,21 @@ def test_a_lognormal_that_is_cut_stays_between_its_cuts():
         ((1, "p", 5, 3), RangeError, "Draws 5 to 3 cannot be"),
         ((1, "p", -1, 3), RangeError, "from 0 upwards"),
         ((-1, "p", 0, 3), RangeError, "seed is -1"),
+        ((1.5, "p", 0, 3), RangeError, "seed is 1.5; give a whole number"),
+        ((True, "p", 0, 3), RangeError, "seed is True"),
+        (("1", "p", 0, 3), RangeError, "seed is '1'"),
+        ((1, "p", 0.5, 3), RangeError, "start is 0.5"),
     ],
 )
 def test_a_stream_without_name_draws_or_seed_is_an_error(arguments, error, says):
     with pytest.raises(error, match=says):
         uniforms(*arguments)
+
+
+@pytest.mark.parametrize("share", [1.5, -0.1, [0.5, float("nan")]])
+def test_a_quantile_of_what_is_no_share_is_an_error(share):
+    with pytest.raises(RangeError, match=r"saving: shares run from .*; a quantile is asked for between 0 and 1"):
+        quantiles(share, "uniform", low=0, high=1, name="saving")
 
 
 def test_a_draw_of_no_numbers_is_an_error():
