@@ -579,12 +579,14 @@ def _decomposed(
         bounds = _student(values, se, case.sample.df, level)
     elif errors == "delta":
         assert fit.influence is not None
-        if case.sample.df < 1:
-            raise DataError(f"{case.what}: the design leaves no degrees of freedom (PSUs less strata) for errors.")
+        held = case.in_a | case.in_b
+        df = int(case.sample.units.df_within(np.zeros(int(held.sum()), dtype=np.int64), case.sample.unit[held], 1)[0])
+        if df < 1:
+            raise DataError(f"{case.what}: the two groups leave no degrees of freedom (PSUs less strata) for errors.")
         gradient = _gradient(lambda t: list(_parts(t, k, detail, model).values()), fit.theta, len(keys))
         covariance = case.sample.covariance(fit.influence @ gradient.T)
         se = np.sqrt(np.maximum(np.diag(covariance), 0))
-        bounds = _student(values, se, case.sample.df, level)
+        bounds = _student(values, se, df, level)
     elif errors == "bootstrap":
         drawn = _drawn(case, again, n_boot, seed)
         se, bounds = drawn.std(axis=0, ddof=1), bootstrap.interval(drawn, level=level)

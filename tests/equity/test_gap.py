@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from scipy.stats import t
 
 import calibration.gap
 from citylab.equity import gap
@@ -197,6 +198,13 @@ def test_the_error_of_the_gap_is_that_of_a_difference_of_two_means():
     # Both parts centred: n/(n-1) of the sum of squares over n_g², by group.
     squares = sum(g.var(ddof=0) / len(g) for g in (rows.filter(area=a)["mbps"].to_numpy() for a in ("town", "rural")))
     assert found == pytest.approx(np.sqrt(squares * 200 / 199), rel=1e-9)
+
+
+def test_the_interval_in_a_domain_counts_only_the_villages_that_are_in_it():
+    s = designed(people(2), Design(weight="w", psu="village")).where(pl.col("village") < 12)
+    told = oaxaca(s, "mbps", "area", "age", **SIDES).tidy().filter(component="gap")
+    value, se, upper = told.select("value", "se", "upper").row(0)
+    assert (upper - value) / se == pytest.approx(t.ppf(0.975, 12 - 1))
 
 
 def test_the_gap_of_a_survey_has_the_error_of_the_regression_on_its_group():
