@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import param
 import polars as pl
 
-from citylab import catalog, tables, vocabulary
+from citylab import catalog, settings, tables, vocabulary
 from citylab.app import city
 from citylab.app.parts import Number, Picture, cautions_on_page, no_number, pick
 from citylab.app.state import PageState
+from citylab.catalog import fetching
 from citylab.equity import frontier as price
 from citylab.equity import levels, space, trend
 from citylab.equity.concentration import concentration, concentration_curve
@@ -50,9 +51,23 @@ OUTLINES, BORDERS = "naturalearth__static_province_boundary", "naturalearth__sta
 AGES, ZONES = "nbs__census_district_structure", "bjstats__census_district_population"
 CNNIC, SKILLS = "cnnic__halfyearly_country_internet", "cnnic__halfyearly_agegroup_skill"
 PLANS = "plans__undated_plan_claim"
+
+
+def _is_here(dataset: str) -> bool:
+    """Return whether a remote set can be had without a network: from the cache or from the mirror."""
+    declared = catalog.declaration(dataset)
+    if fetching.is_ready(declared):
+        return True
+    mirror = settings.mirror_dir()
+    wanted = [f.mirror.path if f.mirror else "" for f in declared.files]
+    return mirror is not None and all(w and (mirror / w).is_file() for w in wanted)
+
+
+HAS_GLOBE = _is_here(GLOBE)
+"""Whether the countries' outlines are here; without them the page goes without the countries' neighbours."""
 SOURCES = (
     COUNTRIES, GDP, ACS, BROADBAND, EUROPE, COUNTIES, PROVINCES, CNNIC, SKILLS, PLANS, AGES, ZONES, OUTLINES, BORDERS,
-    GLOBE, city.DISTRICTS,
+    *([GLOBE] if HAS_GLOBE else []), city.DISTRICTS,
 )  # fmt: skip
 
 FIFTHS = ("1", "2", "3", "4", "5")
@@ -71,7 +86,7 @@ VILLAGES, SEED, STEPS = 24, 6, 8
 OBJECTIVES: tuple[price.Objective, ...] = ("efficiency", "maxmin")
 SERVICES = tuple(price.costs()["service"])
 CLAIM_OLD, CLAIM_5G = "c70", "c69"
-_PERCENT = 100.0
+_PERCENT, _BYTES_PER_MB = 100.0, 1e6
 _BARS = 14
 _CURVE_PX, _TREND_PX, _MAP_PX, _COUNTED_PX = 380, 320, 400, 230
 
@@ -320,22 +335,6 @@ STUDIES: dict[str, Study] = {
 }  # fmt: skip
 BEGIN_WITH = "countries"
 
-_GROUPING_WORDS: dict[str, Both] = {
-    "income": ("收入五等分（县）", "fifths by income (of counties)"), "age": ("老龄五等分", "fifths by age"),
-    "schooling": ("未高中毕业五等分", "fifths by lack of high school"), "density": ("人口疏密", "sparse and dense"),
-    "state": ("州", "state"), "country": ("国家", "country"), "gdp": ("人均 GDP 五等分", "fifths by GDP per person"),
-    "province": ("省", "province"), "urban": ("城镇化五等分", "fifths by urban share"),
-    "kind": ("区与县", "district or county"), "zone": ("圈层", "zone"), "figure": ("公布的分组", "published groups"),
-}  # fmt: skip
-_GROUP_WORDS: dict[str, Both] = {
-    "1": ("最低五分之一", "lowest fifth"), "2": ("第二个五分之一", "second fifth"),
-    "3": ("中间五分之一", "middle fifth"), "4": ("第四个五分之一", "fourth fifth"),
-    "5": ("最高五分之一", "highest fifth"), "sparse": ("稀疏县", "sparse counties"),
-    "dense": ("稠密县", "dense counties"), "district": ("市辖区", "city districts"),
-    "county": ("县、市、旗", "counties"), "core": ("核心区", "core"), "central": ("中心区", "central"),
-    "outer": ("外围区", "outer"), "urban": ("城镇", "urban"), "rural": ("农村", "rural"),
-    "everybody": ("全国", "everybody"), "old": ("60 岁及以上", "60 and over"),
-}  # fmt: skip
 _MEASURE_WORDS: dict[str, Both] = {
     **{r["measure"]: (r["label_zh"], r["label_en"]) for r in tables.read("equity_measures").iter_rows(named=True)},
     CONCENTRATION: vocabulary.WORDS["concentration_standard"], ERREYGERS: vocabulary.WORDS["concentration_erreygers"],
@@ -352,10 +351,17 @@ def _group_name(code: str, lang: Language) -> str:
     if code in _PROVINCE_NAMES:
         row = _PROVINCE_NAMES[code]
         return str(row["name_en"] if lang == "en" else row["grid_name_zh"] or row["name_zh"])
-    return pick(_GROUP_WORDS.get(code, _SKILL_NAMES.get(code, (code, code))), lang)
+    if code in _SKILL_NAMES:
+        return pick(_SKILL_NAMES[code], lang)
+    return vocabulary.say_code(code, lang, prefix="divide_group_")
 
 
-_UNIT_WORDS: dict[str, Both] = {"a": ("年", "years"), "per 100 people": ("每百人", "per 100 people")}
+def _grouping(by: str, lang: Language) -> str:
+    return vocabulary.say(f"divide_by_{by}", lang)
+
+
+def _mark(mark: str, lang: Language) -> str:
+    return vocabulary.say(f"mark_{mark}", lang)
 
 
 def _outcome(name: str, lang: Language) -> str:
@@ -563,7 +569,7 @@ def _district_outlines() -> pl.DataFrame:
     return city.boundaries().select(pl.col("adcode").alias("place"), "geometry_wkb")
 
 
-MAPPED = {"census": "province", "beijing": "district", "countries": "country"}
+MAPPED = {"census": "province", "beijing": "district", **({"countries": "country"} if HAS_GLOBE else {})}
 """Studies whose places have outlines here, and what they are."""
 
 
@@ -656,7 +662,9 @@ class State(PageState):
         doc="Period.",
     )
     by = param.Selector(
-        default=STUDIES[BEGIN_WITH].groupings[0], objects=list(_GROUPING_WORDS), doc="Groups that are compared."
+        default=STUDIES[BEGIN_WITH].groupings[0],
+        objects=list(dict.fromkeys(g for s in STUDIES.values() for g in s.groupings)),
+        doc="Groups that are compared.",
     )
     measure = param.Selector(default="gini", objects=[*INDICES, CONCENTRATION], doc="Measure of inequality.")
     service = param.Selector(default="5g", objects=list(SERVICES), doc="Service that is brought to the villages.")
@@ -702,7 +710,7 @@ class State(PageState):
     def read(self) -> tuple[float, str]:
         """Return what the outcome is multiplied by to be read, and its unit in the page's language."""
         factor, unit = _scale(self.of("outcome"))
-        return factor, pick(_UNIT_WORDS.get(unit, (unit, unit)), self.lang)
+        return factor, vocabulary.say_unit(unit, self.lang)
 
     # tables
 
@@ -761,7 +769,13 @@ def _groups_table(state: State) -> pl.DataFrame:
 
 
 def _where(state: State, lang: Language) -> str:
+    """Return what the rows are and of when."""
     return f"{pick(state.study.unit, lang)}{pick(('，', ', '), lang)}{state.of('when')}"
+
+
+def _counted_in(state: State, n: Any, lang: Language) -> str:
+    """Return how many places are behind a picture, and of when they are."""
+    return f"n = {numbers.count(int(n))} {pick(('个', ''), lang)}{_where(state, lang)}"
 
 
 def _measure_name(name: str, lang: Language) -> str:
@@ -814,9 +828,9 @@ def _how_wide(state: State, lang: Language) -> Number:
     low, high = _ends(state)
     factor_unit = state.read()[1]
     names = [_group_name(r["group"], lang) for r in (low, high)]
-    label = pick((f"{names[0]}与{names[1]}：{pick(_GROUPING_WORDS[state.of('by')], lang)}",
+    label = pick((f"{names[0]}与{names[1]}：{_grouping(state.of('by'), lang)}",
                   f"{names[0][0].upper()}{names[0][1:]} and {names[1]}: "
-                  f"{pick(_GROUPING_WORDS[state.of('by')], lang)}"), lang)  # fmt: skip
+                  f"{_grouping(state.of('by'), lang)}"), lang)  # fmt: skip
     told = [numbers.quantity(r["value"], factor_unit, lang) for r in (low, high)]
     details = []
     for name, r in zip(names, (low, high), strict=True):
@@ -828,7 +842,7 @@ def _how_wide(state: State, lang: Language) -> Number:
 
 
 def _between(state: State, lang: Language) -> Number:
-    by = pick(_GROUPING_WORDS[state.of("by")], lang)
+    by = _grouping(state.of("by"), lang)
     label = pick((f"差异中有多少在组间：{by}", f"How much of it lies between groups: {by}"), lang)
     if not state.has_places:
         return no_number(label, lang, pick(("没有组内的数据", "nothing is published within the groups"), lang))
@@ -837,9 +851,11 @@ def _between(state: State, lang: Language) -> Number:
     total = rows.row(by_predicate=pl.col("component") == "total", named=True)
     return Number(
         label, numbers.percent(between["contribution_share"]), "",
-        pick((f"泰尔 T {numbers.figures(total['contribution'])} 中的组间部分；其余在组内",
-              f"the part of Theil T ({numbers.figures(total['contribution'])}) between; the rest lies within"), lang)
-        + f"{pick(('；', '; '), lang)}n = {numbers.count(total['n'])}",
+        pick((f"泰尔 T {numbers.figures(total['contribution'])} 中组间为 {numbers.figures(between['contribution'])}",
+              f"of Theil T ({numbers.figures(total['contribution'])}) between: "
+              f"{numbers.figures(between['contribution'])}"), lang)
+        + f"{pick(('（', ' ('), lang)}{_interval(between['lower'], between['upper'], lang)}"
+        + pick(("）；其余在组内；", "); the rest lies within; "), lang) + _counted_in(state, total["n"], lang),
     )  # fmt: skip
 
 
@@ -1011,7 +1027,10 @@ def _measures_picture(state: State) -> Picture:
     def note(lang: Language) -> str:
         if not state.has_places:
             return ""
-        words = [pick(("菱形为所选度量，色条为 95% 区间。", "Diamond: the chosen measure; bar: 95% interval. "), lang)]
+        n = state.measures()["n"].max()
+        words = [pick((f"菱形为所选度量，色条为 95% 区间；{_counted_in(state, n, lang)}。",
+                       f"Diamond: the chosen measure; bar: 95% interval; {_counted_in(state, n, lang)}. "),
+                      lang)]  # fmt: skip
         words.append(
             pick(("按常住人口加权。", "Weighted by residents. "), lang) if state.study.weight
             else pick(("各地同权。", "Places weigh alike. "), lang)
@@ -1054,7 +1073,7 @@ def _said_measures(lang: Language) -> dict[str, str]:
 
 def _parts_picture(state: State) -> Picture:
     def title(lang: Language) -> str:
-        by = pick(_GROUPING_WORDS[state.of("by")], lang)
+        by = _grouping(state.of("by"), lang)
         return pick((f"组内还是组间：{by}", f"Within or between groups: {by}"), lang)
 
     def draw() -> Any:
@@ -1070,10 +1089,11 @@ def _parts_picture(state: State) -> Picture:
             return ""
         rows = state.parts()
         n = rows.filter(component="group", measure="theil_t").height
+        said = _counted_in(state, rows.filter(component="total")["n"].max(), lang)
         return drawn.parts_key(rows["component"].unique().to_list(), lang) + pick(
-            (f"{n} 组。基尼系数有重叠项：低组中的高者与高组中的低者交错。表中有各组均值与 n。",
-             f"{n} groups. Gini leaves an overlap: the high of a low group and the low of a high one. The table has "
-             "each group's mean and n."), lang,
+            (f"{n} 组；{said}。基尼系数有重叠项：低组中的高者与高组中的低者交错。表中有各组均值、区间与 n。",
+             f"{n} groups; {said}. Gini leaves an overlap: the high of a low group and the low of a high one. The "
+             "table has each group's mean and n, and intervals."), lang,
         )  # fmt: skip
 
     def table() -> pl.DataFrame:
@@ -1154,10 +1174,12 @@ def _why_picture(state: State) -> Picture:
         if isinstance(found, str):
             if not state.has_places:
                 return pick(("公布的汇总数，没有区间。", "Published totals, without an interval."), lang)
-            return pick(("色条为 95% 区间。此表没有特征列，不能说差距与什么有关。",
-                         "Bars: 95% interval. This table has no covariates, so that nothing can be said of what the "
-                         "gap goes with."), lang)  # fmt: skip
-        n = f"n = {numbers.count(found.n[0])} + {numbers.count(found.n[1])}"
+            counted = _counted_in(state, state.groups()["n"].sum(), lang)
+            return pick((f"色条为 95% 区间；{counted}。此表没有特征列，不能说差距与什么有关。",
+                         f"Bars: 95% interval; {counted}. This table has no covariates, so that nothing can be said of "
+                         "what the gap goes with."), lang)  # fmt: skip
+        stop = pick(("，", ", "), lang)
+        n = f"n = {numbers.count(found.n[0])} + {numbers.count(found.n[1])}{stop}{state.of('when')}"
         weak = f" {vocabulary.say('note_weak_overlap', lang)}. " if "weak_overlap" in found.note else ""
         return pick(
             (f"Oaxaca–Blinder 两重分解，合并回归为参照，按人口加权，{n}。{weak}地区层面的相关，不是因果；"
@@ -1261,9 +1283,15 @@ def _p(value: float) -> str:
     return f"p < {least}" if value < least else f"p = {value:.3f}"
 
 
-_MAPPED_WORDS: dict[str, Both] = {
-    "province": ("各省", "provinces"), "district": ("各区", "districts"), "country": ("各国", "countries"),
-}  # fmt: skip
+def _how_to_get_outlines(data: str, lang: Language) -> str:
+    """Return size and command of outlines that can be had, or nothing where there are none to be had."""
+    if data != "countries":
+        return ""
+    size = f"{sum(f.size_bytes for f in catalog.declaration(GLOBE).files) / _BYTES_PER_MB:.1f} MB"
+    command = f"<code>citylab fetch {GLOBE}</code>"
+    return pick((f"要看各国的邻居：{command}（{size}），然后重启服务。",
+                 f" For the neighbours of countries: {command} ({size}), then start the server again."),
+                lang)  # fmt: skip
 
 
 def _map_picture(state: State) -> Picture:
@@ -1273,11 +1301,11 @@ def _map_picture(state: State) -> Picture:
     def title(lang: Language) -> str:
         outcome = _outcome(state.of("outcome"), lang)
         if is_mapped():
-            level = pick(_MAPPED_WORDS[MAPPED[state.data]], lang)
+            level = vocabulary.say(f"divide_places_{MAPPED[state.data]}", lang)
             return pick((f"冷点在哪里：{outcome}（{level}）", f"Where the cold spots are: {outcome} ({level})"), lang)
         if not state.has_places:
             return pick((f"没有分地区的数，不画地图：{outcome}", f"No places, no map: {outcome}"), lang)
-        by = pick(_GROUPING_WORDS[state.of("by")], lang)
+        by = _grouping(state.of("by"), lang)
         return pick((f"没有边界，不画地图：{outcome}，按{by}", f"No outlines, no map: {outcome}, {by}"), lang)
 
     def rows(lang: Language) -> pl.DataFrame:
@@ -1316,7 +1344,7 @@ def _map_picture(state: State) -> Picture:
                     "nothing is said of clusters: groups are listed.",
                 ),
                 lang,
-            )
+            ) + _how_to_get_outlines(state.data, lang)
         spots = _spots(*state.what)
         found = [c for c in spots.local["cluster"].drop_nulls().unique() if c in drawn.CLUSTERS]
         scale = maps.legend(
@@ -1347,8 +1375,8 @@ def _map_picture(state: State) -> Picture:
             return _groups_table(state)
         words = {c: vocabulary.say(f"cluster_{c}", state.lang) for c in (*drawn.CLUSTERS, "not_significant")}
         return rows(state.lang).select(
-            "name", "value", "lag", pl.col("cluster").replace(words), "p_sim", "p_adjusted", "n_neighbours", "n",
-            "permutations",
+            pl.col("name").alias("place"), "value", "lag", pl.col("cluster").replace(words), "p_sim", "p_adjusted",
+            "n_neighbours", "n", "permutations",
         )  # fmt: skip
 
     return Picture("map", title=title, draw=draw, table=table, note=note, height=_MAP_PX, redraw_on=_ON_GROUPS)
@@ -1359,9 +1387,8 @@ def _frontier_picture(state: State) -> Picture:
 
     def title(lang: Language) -> str:
         service = pick(_SERVICE_NAMES[state.service], lang)
-        word = synthetic("synthetic", lang)
         return pick(
-            (f"补上差距的价格：{service}（{word}村庄）", f"The price of closing: {service} ({word} villages)"), lang
+            (f"补上差距的价格：{service}（合成村庄）", f"The price of closing: {service} (synthetic villages)"), lang
         )
 
     def draw() -> Any:
@@ -1378,11 +1405,11 @@ def _frontier_picture(state: State) -> Picture:
         return html.escape(pick(
             (f"{VILLAGES} 个合成村庄，不是任何真实地方，缺此服务者 {numbers.count(int(last['persons']))} 人。{unit} "
              f"{ends} 元"
-             f"（低、中、高，{pick(_MARK_WORDS[row['mark']], lang)}）。{proven}全国行政村通光纤的比例 2021 年已超过 "
+             f"（低、中、高，{_mark(row['mark'], lang)}）。{proven}全国行政村通光纤的比例 2021 年已超过 "
              "99%。",
              f"{VILLAGES} synthetic villages, no real place; {numbers.count(int(last['persons']))} people lack the "
              "service. "
-             f"{unit}: {ends} CNY (low, central, high; {pick(_MARK_WORDS[row['mark']], lang)}). {proven} Fibre had "
+             f"{unit}: {ends} CNY (low, central, high; {_mark(row['mark'], lang)}). {proven} Fibre had "
              "reached over 99% of China's villages in 2021."), lang,
         ))  # fmt: skip
 
@@ -1397,18 +1424,6 @@ def _frontier_picture(state: State) -> Picture:
     return Picture("frontier", title=title, draw=draw, table=table, note=note, height=_CURVE_PX, redraw_on=("service",))
 
 
-_MARK_WORDS: dict[str, Both] = {
-    "verified": ("已核实", "verified"), "secondary": ("二手", "secondary"), "from memory": ("凭记忆", "from memory"),
-}  # fmt: skip
-_CLAIM_WORDS: dict[str, Both] = {
-    "smart_device_use_60plus_pct": ("老年人使用智能设备", "older people using smart devices"),
-    "rural_5g_coverage_pct": ("农村 5G 覆盖", "5G in rural areas"),
-    "internet_use_60plus_pct": ("60 岁及以上上网", "internet use at 60 and over"),
-    "villages_with_5g_pct": ("通 5G 的行政村", "villages with 5G"),
-    "townships_with_5g_pct": ("通 5G 的乡镇驻地", "township seats with 5G"),
-}
-
-
 def _claims_picture(state: State) -> Picture:
     def title(lang: Language) -> str:
         return pick(("规划文本怎么说，公布的数怎么说", "What the texts say and what is published"), lang)
@@ -1418,11 +1433,12 @@ def _claims_picture(state: State) -> Picture:
         for claim in (CLAIM_OLD, CLAIM_5G):
             own = _claims().filter(claim_id=claim).sort("figure_date")
             r = own.row(0, named=True)
-            said = pick(_CLAIM_WORDS[r["claim_column"]], lang)
+            said = vocabulary.say(f"divide_figure_{r['claim_column']}", lang)
             told.append(("claim", pick((f"声明：{said}", f"claim: {said}"), lang), float(r["claim_pct"])))
             for f in own.iter_rows(named=True):
                 above = pick(("，高于", ", over"), lang) if f["relation"] == "above" else ""
-                name = f"{pick(_CLAIM_WORDS[f['figure_column']], lang)} {f['figure_date']:%Y-%m}{above}"
+                said = vocabulary.say(f"divide_figure_{f['figure_column']}", lang)
+                name = f"{said} {f['figure_date']:%Y-%m}{above}"
                 told.append(("figure", name, float(f["figure_pct"])))
         kinds = {"role": pl.String, "label": pl.String, "value": pl.Float64}
         return pl.DataFrame([(a, figures.folded(b), v) for a, b, v in told], schema=kinds, orient="row").with_columns(
@@ -1439,15 +1455,17 @@ def _claims_picture(state: State) -> Picture:
         return claims.compared_key(lang) + html.escape(stop.join([*said, ""]))
 
     def table() -> pl.DataFrame:
-        words = {c: pick(both, state.lang) for c, both in _CLAIM_WORDS.items()}
+        shown = pl.concat([_claims()["claim_column"], _claims()["figure_column"]]).unique()
+        words = {c: vocabulary.say(f"divide_figure_{c}", state.lang) for c in shown}
         lang = state.lang
+        marks = {m: _mark(m, lang) for m in _claims()["mark"].unique()}
         relation = {"is": pick(("等于", "this"), lang), "above": pick(("高于此数", "above this"), lang)}
         return _claims().select(
             "claim_id", pl.col("claim_column").replace(words).alias("claim_of_text"), "claim_pct",
             pl.col("figure_column").replace(words), "figure_pct",
             pl.col("relation").replace(relation).alias("figure_relation"), "figure_date",
             pl.col(f"place_{lang}").alias("place"), pl.col(f"difference_{lang}").alias("definition_difference"),
-            "source", pl.col("mark").replace({m: pick(w, lang) for m, w in _MARK_WORDS.items()}).alias("source_mark"),
+            "source", pl.col("mark").replace(marks).alias("source_mark"),
         )  # fmt: skip
 
     return Picture("claims", title=title, draw=draw, table=table, note=note, height=_CURVE_PX)
@@ -1565,7 +1583,7 @@ def controls(state: State, lang: Language) -> pn.Column:
         _dependent(state, "outcome", both("什么", "What"), named(lambda o: _outcome(o, lang), "outcome")),
         _dependent(state, "when", both("时期", "When"), named(str, "when")),
         _dependent(state, "by", both("比较哪些组", "Groups compared"),
-                   named(lambda g: pick(_GROUPING_WORDS[g], lang), "by")),
+                   named(lambda g: _grouping(g, lang), "by")),
         _dependent(state, "measure", both("不平等的度量", "Measure of inequality"),
                    named(lambda m: pick(_MEASURE_WORDS[m], lang), "measure")),
         widgets.choice(state, "service", both("合成村庄：带去什么", "To the synthetic villages"), services),

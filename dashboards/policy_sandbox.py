@@ -27,7 +27,7 @@ from citylab.policy.scenario import Change, Scenario, diff
 from citylab.policy.simulate import TOTAL, Result, simulate
 from citylab.policy.state import SECTORS
 from citylab.policy.world import GROUPS, World
-from citylab.viz import numbers
+from citylab.viz import numbers, theme
 from citylab.viz import policy as drawn
 
 if TYPE_CHECKING:
@@ -70,17 +70,9 @@ _STAGE_WORDS: dict[str, Both] = {
     "supply": ("供给", "Supply"), "price": ("价格", "Prices"), "cap": ("总量", "Caps"),
     "digital": ("数字普惠", "Digital inclusion"),
 }  # fmt: skip
-_GROUP_WORDS: dict[str, Both] = {
-    "income_decile": ("收入十分位", "Income decile"), "age_band": ("年龄", "Age"), "adcode": ("居住区", "District"),
-    "has_smartphone": ("有无智能手机", "Smartphone"),
-}  # fmt: skip
 _DISTRIBUTION_WORDS: dict[str, Both] = {
     "triangular": ("三角分布", "triangular"), "uniform": ("均匀分布", "uniform"), "fixed": ("固定", "fixed"),
     "choice": ("等概率取值", "equal chances"),
-}  # fmt: skip
-_MARK_WORDS: dict[str, Both] = {
-    "verified": ("已核实", "verified"), "secondary": ("二手来源", "secondary source"),
-    "from memory": ("未核对来源", "from memory, not checked"),
 }  # fmt: skip
 
 # data, once for all readers
@@ -299,13 +291,13 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
         public = costs["budget"]
         spent = pick((f"公共资金 {numbers.figures(public['cny_t'])} 元/吨",
                       f"public money {numbers.figures(public['cny_t'])} CNY/t"), lang)  # fmt: skip
-        parts = [numbers.span(cost["lower"], cost["upper"], "CNY/t", lang), spent, synthetic]
+        parts = [numbers.span(cost["lower"], cost["upper"], "CNY/t", lang), spent, sure, synthetic]
         tonne = Number(label, numbers.figures(cost["cny_t"]), pick(("元/吨", "CNY/t"), lang),
                        pick(("；", "; "), lang).join(parts))  # fmt: skip
     budget = state.scenario().budget_cny
     within = ""
     if budget is not None:
-        named = pick(("", " "), lang).join(numbers.quantity(budget, "CNY", lang))
+        named = " ".join(numbers.quantity(budget, "CNY", lang))
         share = numbers.percent(r.result.budget_share(budget))
         within = pick((f"在 {named}以内的可能：{share}", f"chance to stay within {named}: {share}"), lang)
     people = {o["outcome"]: o for o in r.by_group("all").iter_rows(named=True)}
@@ -319,7 +311,8 @@ def big_numbers(state: State, lang: Language) -> list[Number]:
         pick(("；", "; "), lang).join([
             numbers.span(money["lower"], money["upper"], "CNY/person/year", lang, sign=True),
             pick((f"按收支 {gains} 受益、{loses} 受损；计入舒适 {better} 受益、{worse} 受损",
-                  f"by the purse {gains} gain, {loses} lose; with comfort {better} and {worse}"), lang), synthetic,
+                  f"by the purse {gains} gain, {loses} lose; with comfort {better} and {worse}"), lang),
+            sure, synthetic,
         ]),
     )  # fmt: skip
     return [
@@ -423,7 +416,7 @@ def pictures(state: State) -> list[Picture]:
         return {"alt": title(state.lang), "lang": state.lang, "large": state.is_large}
 
     def people(lang: Language) -> str:
-        return pick(_GROUP_WORDS[state.group], lang)
+        return vocabulary.say(f"policy_group_{state.group}", lang)
 
     def outcome(lang: Language) -> str:
         return vocabulary.say(f"policy_{state.outcome}", lang)
@@ -469,16 +462,18 @@ def pictures(state: State) -> list[Picture]:
 
     def course_note(lang: Language) -> str:
         said = pick(
-            ("灰带是参考情景本身的区间，比差额的区间宽得多：两者同时上下。金额没有参考水平，以零为准。",
-             "The grey band is the interval of the reference itself, much wider than that of the difference: both move "
-             "together. Money has no level of reference and starts from 0."), lang,
+            (f"灰带是参考情景本身的区间（{how(state, lang)}），比差额的区间宽得多：两者同时上下。"
+             "金额没有参考水平，以零为准。",
+             f"The grey band is the interval of the reference itself ({how(state, lang)}), much wider than that of the "
+             "difference: both move together. Money has no level of reference and starts from 0."), lang,
         )  # fmt: skip
         return key(lang, reference=True) + said
 
     def sector_note(lang: Language) -> str:
         return key(lang, reference=True) + pick(
-            ("范围一和二；一吨只计一次。数字是与参考之差。",
-             "Scopes 1 and 2; each tonne is counted once. The numbers are differences from the reference."), lang,
+            (f"范围一和二；一吨只计一次。数字是与参考之差（{how(state, lang)}）。",
+             "Scopes 1 and 2; each tonne is counted once. The numbers are differences from the reference "
+             f"({how(state, lang)})."), lang,
         )  # fmt: skip
 
     def when_note(lang: Language) -> str:
@@ -504,8 +499,9 @@ def pictures(state: State) -> list[Picture]:
 
     def map_note(lang: Language) -> str:
         said = pick(
-            ("棕色减少，灰色不变，蓝色增加；各区的差别来自假设的分摊。",
-             "Brown is a fall, grey none, blue a rise; districts differ by assumed shares. "), lang,
+            (f"棕色减少，灰色不变，蓝色增加；各区的差别来自假设的分摊。区间见悬停和表（{how(state, lang)}）。",
+             "Brown is a fall, grey none, blue a rise; districts differ by assumed shares. Intervals: hover or table "
+             f"({how(state, lang)}). "), lang,
         )  # fmt: skip
         return said + city.map_caution(lang)
 
@@ -516,9 +512,10 @@ def pictures(state: State) -> list[Picture]:
     def sides_note(lang: Language) -> str:
         floor = f"{WORLD.reference.rule('min_change_cny'):g}"
         return drawn.sides_key(lang) + pick(
-            (f"按所在小组的平均变化，每年超过 {floor} 元才算；其余没有变化。细线是区间。公共资金由谁负担没有计入。",
+            (f"按所在小组的平均变化，每年超过 {floor} 元才算；其余没有变化。细线是区间（{how(state, lang)}）。"
+             "公共资金由谁负担没有计入。",
              f"By the mean of each small cell, beyond {floor} CNY a year; the rest sees no change. Thin lines are "
-             "intervals. Who bears what the public purse spends is left out."), lang,
+             f"intervals ({how(state, lang)}). Who bears what the public purse spends is left out."), lang,
         )  # fmt: skip
 
     def sure_note(lang: Language) -> str:
@@ -541,7 +538,8 @@ def pictures(state: State) -> list[Picture]:
     def when_table() -> pl.DataFrame:
         rows = [
             {"scenario_name": s.upper(), "lever": lever(c.lever).title(state.lang), "value": c.value,
-             "unit": lever(c.lever).unit, "start": c.start, "end": c.end, "ramp_years": c.ramp_years}
+             "unit": vocabulary.say_unit(lever(c.lever).unit, state.lang), "start": c.start, "end": c.end,
+             "ramp_years": c.ramp_years}
             for s in state.sides() for c in state.scenario(s).changes
         ]  # fmt: skip
         kinds = {"scenario_name": pl.String, "lever": pl.String, "value": pl.Float64, "unit": pl.String,
@@ -616,7 +614,7 @@ def about(one: Lever, lang: Language) -> str:
         rows = []
         for e in one.enacted:
             until = pick(("起", "on"), lang) if e.to_date is None else f"– {e.to_date}"
-            mark = pick(_MARK_WORDS[e.mark], lang)
+            mark = vocabulary.say(f"mark_{e.mark}", lang)
             value = f"{e.value:g} {vocabulary.say_unit(e.unit, lang)}".strip()
             rows.append(f"<li><b>{esc(e.place)}</b> {e.from_date} {until}: {esc(value)}. {esc(e.source)} "
                         f"({esc(mark)})</li>")  # fmt: skip
@@ -636,7 +634,7 @@ def beliefs(one: Lever, lang: Language) -> str:
         spread = f"{p.central:g}" if p.distribution == "fixed" else f"{p.central:g} ({p.low:g} – {p.high:g})"
         kind = pick(_DISTRIBUTION_WORDS[p.distribution], lang)
         model = f" [{esc(p.variant)}]" if p.variant else ""
-        mark = pick(_MARK_WORDS[p.mark], lang)
+        mark = vocabulary.say(f"mark_{p.mark}", lang)
         spread = f"{spread} {vocabulary.say_unit(p.unit, lang)}".rstrip()
         rows.append(f"<li><b>{esc(p.parameter)}</b>{model}: {esc(spread)}, {esc(kind)}. {esc(p.source)} "
                     f"(<b>{esc(mark)}</b>)</li>")  # fmt: skip
@@ -682,7 +680,8 @@ class _Levers:
         try:
             work()
         except (CitylabError, ValueError, TypeError) as error:
-            said = f"<p class='message' role='alert'>{html.escape(str(error))}</p>"
+            refused = pick(("没有采用，方案不变。原因：", "Not taken, the scenario is as before. "), self.lang)
+            said = f"<p class='message' role='alert'>{html.escape(refused + str(error))}</p>"
         self.problem.object = said
         if said:
             self.follow()
@@ -856,7 +855,7 @@ def controls(state: State, lang: Language) -> pn.Column:
         made.problem, *made.column(),
         widgets.choice(state, "quantity", both("逐年看什么", "By year"), quantities),
         widgets.choice(state, "group", both("人群分组", "Groups of people"),
-                       {pick(w, lang): g for g, w in _GROUP_WORDS.items()}),
+                       {vocabulary.say(f"policy_group_{g}", lang): g for g in GROUPS}),
         widgets.choice(state, "outcome", both("各区各组看什么", "Of districts and groups"),
                        {vocabulary.say(f"policy_{o}", lang): o for o in OUTCOMES}),
         chosen, made.detail, save, load,
@@ -866,8 +865,12 @@ def controls(state: State, lang: Language) -> pn.Column:
 
 def build() -> pn.Template:
     """Return the page for one reader."""
+    import panel as pn
+
     from citylab.app import shell
 
+    if pn.state.curdoc is not None:
+        theme.name_controls(pn.state.curdoc)
     return shell.dashboard(State(), globals())
 
 

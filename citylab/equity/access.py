@@ -135,6 +135,11 @@ class Decay:
         >>> Decay.declared("luo_qi_30").weights
         (1.0, 0.68, 0.22)
         """
+        if not isinstance(name, str):
+            raise RangeError(
+                f"A decay is {name!r}; expected the name of a declared one, or one made with Decay, for example "
+                f"Decay.steps({{30: 1}}) for all that costs up to 30."
+            )
         held = tables.read(DECAYS) if table is None else table
         need_columns(held.lazy(), ["decay", "form", "upper", "weight", "parameter", "unit"], what="Decay.declared")
         rows = held.filter(pl.col("decay") == name).sort("upper").rows(named=True)
@@ -478,7 +483,7 @@ def group_access(table: Frame, *, group: str, persons: str = "persons") -> Frame
         _amounts(rows, persons, "group_access", "persons")
         of_known = weight.filter(known).sum()
         return (
-            rows.with_columns(weight.cast(pl.Float64))
+            rows.with_columns(weight.cast(pl.Float64), pl.col("access").cast(pl.Float64).fill_nan(None))
             .group_by(group)
             .agg(
                 persons=weight.sum(),

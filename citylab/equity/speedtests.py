@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from citylab.equity.space.neighbours import one_row_each, outlines
+from citylab.equity.space.neighbours import need_binary, one_row_each, outlines
 from citylab.equity.space.rules import rule
 from citylab.errors import DataError, EditionError, RangeError, SchemaError
 from citylab.frames import Frame, keys_of, lazily, need_columns, need_numbers, refuse
@@ -136,7 +136,7 @@ def shrunken_speeds(
             pl.col(count).cast(pl.Float64).fill_nan(None).alias(_COUNT),
         )  # fmt: skip
         _refuse_means(rows, tile, value, count)
-        parts = rows.partition_by(keys) if keys else [rows]
+        parts = (rows.partition_by(keys) if keys else []) or [rows]
         told = pl.concat([_shrunken(part, tile, level, vintage) for part in parts])
         return told.select(out.names()).sort(*keys, tile)
 
@@ -299,7 +299,8 @@ def parent_tiles(
     SchemaError, RangeError, EditionError
         A column is missing or of another type, a key read as a number; no such zoom; no quarter, or another one.
     DataError
-        On collecting: keys that are none, or shorter than ``zoom``; counts below 0; a tile twice in a group.
+        On collecting: keys that are none, or shorter than ``zoom``; speeds or counts below 0 or infinite; a tile twice
+        in a group.
 
     Examples
     --------
@@ -379,7 +380,9 @@ def speeds_of_areas(
     lf, back = lazily(tiles)
     keys: list[str] = keys_of(by)
     held = areas.lazy()
-    kind = need_columns(held, [place, geometry], what="speeds_of_areas (areas)")[place]
+    of_areas = need_columns(held, [place, geometry], what="speeds_of_areas (areas)")
+    need_binary(of_areas[geometry], geometry, "speeds_of_areas (areas)")
+    kind = of_areas[place]
     lf = _sound(lf, keys, tile, vintage, zoom=1, what="speeds_of_areas")
     schema = lf.collect_schema()
     if place in schema:
@@ -501,7 +504,7 @@ def _checked(
             f"{what}: {tile!r} is {schema[tile]}; quadkeys are text, because zeros lead. Read the file with "
             f"schema_overrides={{{tile!r}: polars.String}}."
         )
-    if not _QUARTER.fullmatch(vintage):
+    if not (isinstance(vintage, str) and _QUARTER.fullmatch(vintage)):
         raise RangeError(f"{what}: vintage is {vintage!r}; expected a quarter such as '2020-Q4'.")
     if "network" in schema and "network" not in keys:
         raise SchemaError(
@@ -535,12 +538,18 @@ def _sound(lf: pl.LazyFrame, keys: list[str], tile: str, vintage: str, *, zoom: 
     key, both = pl.col(tile), pl.col(TESTS, DEVICE_TILES)
     wrong = key.is_null() | ~key.str.contains(r"^[0-3]+$") | (key.str.len_chars() < zoom)
     odd = ~pl.all_horizontal((both.is_finite() & (both >= 0)).fill_null(False))
+    speeds = pl.col(*SPEEDS)
+    unlike = pl.any_horizontal((speeds.is_infinite() | (speeds < 0)).fill_null(False))
     return (
         _pinned(lf, vintage)
         .select(*keys, tile, *(pl.col(c).cast(pl.Float64).fill_nan(None) for c in SPEEDS),
                 pl.col(TESTS).cast(pl.Float64), pl.col(counted).cast(pl.Float64).alias(DEVICE_TILES))
         .filter(refuse(wrong, tile, message=lambda rows: (
             f"{what}: {rows[tile][0]!r} is no quadkey of zoom {zoom} or deeper (digits 0-3); {rows.height} such rows."
+        )))
+        .filter(refuse(unlike, tile, *SPEEDS, message=lambda rows: (
+            f"{what}: tile {rows[tile][0]!r} has a speed or latency that is below 0 or infinite, "
+            f"{rows.select(SPEEDS).row(0, named=True)}; {rows.height} such rows. Put null where nothing was measured."
         )))
         .filter(refuse(odd, tile, message=lambda rows: (
             f"{what}: tile {rows[tile][0]!r} has a count of tests or devices that is missing or below 0; {rows.height} "

@@ -121,6 +121,9 @@ def _in_china(shift: _Shift, lon: Any, lat: Any) -> Any:
     inside = (east >= _Gcj02.WEST) & (east <= _Gcj02.EAST) & (north >= _Gcj02.SOUTH) & (north <= _Gcj02.NORTH)
     out_east, out_north = east.copy(), north.copy()
     out_east[inside], out_north[inside] = shift(east[inside], north[inside])
+    # Half a point is none: its other half would stay on the old datum.
+    missing = np.isnan(east) | np.isnan(north)
+    out_east[missing] = out_north[missing] = np.nan
     return (float(out_east), float(out_north)) if out_east.ndim == 0 else (out_east, out_north)
 
 
@@ -151,7 +154,7 @@ def wgs84_to_gcj02(lon: Coordinates, lat: Coordinates) -> tuple[Coordinates, Coo
     tuple
         Longitude and latitude [°], of the type given; expressions are named ``longitude_deg`` and
         ``latitude_deg``. Coordinates outside the rectangle 72.004-137.8347° E, 0.8293-55.8271° N come back
-        unchanged.
+        unchanged. A point that lacks one of the two comes back without both (NaN; of expressions null).
 
     Raises
     ------

@@ -14,11 +14,12 @@ import polars as pl
 
 from citylab import tables
 from citylab.errors import DataError, RangeError, SchemaError
-from citylab.places.register import districts
+from citylab.places.register import day_of, districts
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 
 FROM, TO, SHARE = "from_adcode", "to_adcode", "share"
+_TO, _SHARE = "_to_adcode", "_share"  # beside the columns of any frame
 _SUM = 1e-9  # by which shares may miss 1
 _SHOWN = 5
 
@@ -50,8 +51,9 @@ def crosswalk(*, before: date | str, after: date | str | None = None) -> pl.Data
     >>> walk.filter(pl.col("from_adcode").is_in(["110101", "110103"])).rows()
     [('110101', '110101', 1.0), ('110103', '110101', 1.0)]
     """
-    first = _day(before)
-    last = None if after is None else _day(after)
+    first, last = day_of(before), day_of(after)
+    if first is None:
+        raise RangeError("crosswalk: before is None; name the day of the first division, such as '2010-06-27'.")
     if last is not None and last < first:
         raise RangeError(f"The division after is of {last}, before that of {first}. Swap the two days.")
     rows = tables.read("districts")
@@ -69,10 +71,6 @@ def crosswalk(*, before: date | str, after: date | str | None = None) -> pl.Data
             code, until, successor = held["adcode"], held["valid_to"], held["successor_adcode"]
         out.append((row["adcode"], code, 1.0))
     return pl.DataFrame(out, schema=[FROM, TO, SHARE], orient="row").sort(FROM)
-
-
-def _day(day: date | str) -> date:
-    return date.fromisoformat(day) if isinstance(day, str) else day
 
 
 def _need(schema: pl.Schema, names: Sequence[str], numbers: Sequence[str], *, what: str) -> None:
@@ -110,13 +108,13 @@ def _checked(walk: pl.DataFrame) -> pl.DataFrame:
 
 
 def _total(value: str) -> pl.Expr:
-    """Return the sum of parts; a sum with a gap in it is a gap."""
-    part = pl.col(value).cast(pl.Float64) * pl.col(SHARE)
-    return pl.when(pl.col(value).is_null().any()).then(None).otherwise(part.sum()).alias(value)
+    """Return the sum of parts; a sum with a gap in it (null or NaN) is a gap."""
+    amount = pl.col(value).cast(pl.Float64).fill_nan(None)
+    return pl.when(amount.is_null().any()).then(None).otherwise((amount * pl.col(_SHARE)).sum()).alias(value)
 
 
 def carry_over(
-    frame: F, walk: pl.DataFrame, values: str | Sequence[str], *, place: str = "adcode", keys: Sequence[str] = ()
+    frame: F, walk: pl.DataFrame, values: str | Sequence[str], *, place: str = "adcode", keys: str | Sequence[str] = ()
 ) -> F:
     """Return counts or amounts of one division told for another; every total is kept.
 
@@ -140,14 +138,15 @@ def carry_over(
     -------
     polars.LazyFrame or polars.DataFrame
         One row per new place and ``keys``, in the order of both, with ``values`` as floats. The sum over places is that
-        of the frame, to 1e-9 of it. A new unit with a part whose value is missing is missing.
+        of the frame, to 1e-9 of it. A new unit with a part whose value is missing (null or NaN) is null.
 
     Raises
     ------
     SchemaError
         A column is not there, or a value is no number.
     DataError
-        Shares do not add up to 1. On collecting: a place that the crosswalk does not know, or one that stands twice.
+        Shares do not add up to 1. On collecting: a place that is missing or that the crosswalk does not know, one that
+        stands twice, or an infinite value.
 
     Examples
     --------
@@ -160,31 +159,40 @@ def carry_over(
     [('m', 700.0), ('n', 600.0)]
     """
     table = _checked(walk)
-    names = [values] if isinstance(values, str) else list(values)
+    names: list[str] = [values] if isinstance(values, str) else list(values)
+    others: list[str] = [keys] if isinstance(keys, str) else list(keys)
     if not names:
         raise SchemaError("carry_over got no values. Name the columns of amounts.")
+    if len({place, *others, *names}) < len([place, *others, *names]):
+        raise SchemaError(f"carry_over: one column stands for two things among {[place, *others, *names]}.")
     lf = frame.lazy()
     schema = lf.collect_schema()
-    _need(schema, [place, *keys], names, what="carry_over")
+    _need(schema, [place, *others], names, what="carry_over")
     known = set(table[FROM].to_list())
 
     def carried(rows: pl.DataFrame) -> pl.DataFrame:
+        if rows[place].null_count():
+            raise DataError(f"Column {place!r} is empty in {rows[place].null_count()} rows. Name the place.")
+        odd = rows.filter(pl.any_horizontal(pl.col(c).cast(pl.Float64).is_infinite() for c in names).fill_null(False))
+        if odd.height:
+            raise DataError(f"carry_over: {odd.row(0, named=True)} has an infinite amount. Find the division by 0.")
         unknown = sorted(set(rows[place].cast(pl.String).to_list()) - known, key=str)
         if unknown:
             raise DataError(
                 f"The crosswalk does not know {len(unknown)} places, first {unknown[0]!r}; figures would be lost. "
                 "Add them (a unit that stayed as it was has itself and a share of 1)."
             )
-        twice = rows.filter(pl.struct(place, *keys).is_duplicated())
+        twice = rows.filter(pl.struct(place, *others).is_duplicated())
         if twice.height:
-            told = twice.select(place, *keys).row(0)
+            told = twice.select(place, *others).row(0)
             raise DataError(f"{told} stands more than once. Add its rows up, or name what tells them apart in keys=.")
-        joined = rows.with_columns(pl.col(place).cast(pl.String)).join(table, left_on=place, right_on=FROM)
-        every = joined.group_by(TO, *keys, maintain_order=True).agg(map(_total, names))
-        return every.rename({TO: place}).sort(place, *keys).select(place, *keys, *names)
+        held = table.rename({TO: _TO, SHARE: _SHARE})
+        joined = rows.with_columns(pl.col(place).cast(pl.String)).join(held, left_on=place, right_on=FROM)
+        every = joined.group_by(_TO, *others, maintain_order=True).agg(map(_total, names))
+        return every.rename({_TO: place}).sort(place, *others).select(place, *others, *names)
 
-    out_schema = pl.Schema({place: pl.String(), **{k: schema[k] for k in keys}, **{c: pl.Float64() for c in names}})
-    told = lf.select(place, *keys, *names).map_batches(
+    out_schema = pl.Schema({place: pl.String(), **{k: schema[k] for k in others}, **{c: pl.Float64() for c in names}})
+    told = lf.select(place, *others, *names).map_batches(
         carried, schema=out_schema, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False
     )
     return told.collect() if isinstance(frame, pl.DataFrame) else told

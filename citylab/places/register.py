@@ -152,12 +152,28 @@ def _register() -> _Register:
     return _Register(by_name, territory, successor)
 
 
-def _day(asof: date | str | None) -> date | None:
+def day_of(asof: date | str | None) -> date | None:
+    """Return the day that is meant, as a date; ``None`` stays.
+
+    Raises
+    ------
+    RangeError
+        It is no day, or one before 1987, of which the table of districts knows nothing.
+
+    Examples
+    --------
+    >>> day_of("2010-06-28")
+    datetime.date(2010, 6, 28)
+    """
     if asof is None:
         return None
-    if isinstance(asof, str):
-        asof = date.fromisoformat(asof)
+    try:
+        asof = date.fromisoformat(asof) if isinstance(asof, str) else asof
+    except ValueError:
+        raise RangeError(f"{asof!r} is no day; expected year, month and day, such as '2010-06-28'.") from None
     day = asof.date() if isinstance(asof, datetime) else asof
+    if not isinstance(day, date):
+        raise RangeError(f"{asof!r} is no day; expected a date or text such as '2010-06-28'.")
     if day < _TABLE_BEGINS:
         raise RangeError(
             f"The table of districts begins on {_TABLE_BEGINS}, and the division of {day} was asked for. "
@@ -202,7 +218,7 @@ def resolve(name_or_code: str | int | Place, *, asof: date | str | None = None) 
     """
     if isinstance(name_or_code, Place):
         return name_or_code
-    day = _day(asof)
+    day = day_of(asof)
     register = _register()
     found = register.by_name.get(name_key(name_or_code))
     if not found:
@@ -260,7 +276,7 @@ def districts(asof: date | str | None = None) -> pl.LazyFrame:
     >>> [districts(day).collect().height for day in (None, "2015-10-12", "2010-06-27")]
     [16, 16, 18]
     """
-    day = _day(asof)
+    day = day_of(asof)
     rows = tables.read("districts").lazy()
     before = (
         rows.filter(pl.col("successor_adcode").is_not_null())
@@ -323,7 +339,7 @@ def members(area: str | int | Place, *, asof: date | str | None = None) -> tuple
     >>> [p.name_zh for p in members("核心区")], members("副中心")
     (['东城区', '西城区'], ())
     """
-    day = _day(asof)
+    day = day_of(asof)
     territory = _register().territory
     inside = territory[resolve(area, asof=day)]
     units = [p for p in territory if p.level == "district" and (p.valid_to is None if day is None else p.is_valid(day))]
@@ -383,7 +399,7 @@ def check_additive(
         ...
     citylab.errors.OverlapError: 首都功能核心区 (core_area) and 东城区 (110101) share territory (东城区). A ...
     """
-    day = _day(asof)
+    day = day_of(asof)
     found = [resolve(p, asof=day) for p in places]
     territory = _register().territory
     allowed = {frozenset(resolve(p, asof=day) for p in pair) for pair in apart}
@@ -477,9 +493,11 @@ def add_up(
                 f"add_up needs column {column!r}; the frame has {', '.join(map(repr, schema.names()))}. "
                 "Rename one, or say which with value, by or place."
             )
+    if clash := sorted({"adcode", "place_count", "is_complete", value, place} & set(keys)):
+        raise SchemaError(f"add_up: by= names {clash[0]!r}, which is the place or a column of the result; rename it.")
     if not schema[value].is_numeric():
         raise SchemaError(f"add_up cannot add column {value!r}: it is {schema[value]}, expected numbers. Cast it.")
-    day = _day(asof)
+    day = day_of(asof)
     whole = resolve(CITY) if to == "city" else resolve(to, asof=day)
     if "part" in _register().territory[whole].values():
         raise OverlapError(
@@ -503,9 +521,9 @@ def add_up(
             .group_by("_group", maintain_order=True)
             .agg(
                 pl.col(keys).first(),
-                everyone=named.sort(),
-                places=named.filter(present).sort(),
-                total=pl.col(value).filter(present).sum(),
+                _everyone=named.sort(),
+                _places=named.filter(present).sort(),
+                _total=pl.col(value).filter(present).sum(),
             )
         )
         judged: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -513,12 +531,12 @@ def add_up(
         for row in grouped.iter_rows(named=True):
             group = ", ".join(f"{k}={row[k]!r}" for k in keys) or "the frame"
             try:
-                for names in (tuple(row["everyone"]), tuple(row["places"])):
+                for names in (tuple(row["_everyone"]), tuple(row["_places"])):
                     if names not in judged:
                         judged[names] = _missing(names, whole, day, pairs)
             except (OverlapError, DataError, UnknownNameError, RangeError) as cause:
                 raise type(cause)(f"add_up of {value!r}, {group}: {cause}") from cause
-            missing = judged[tuple(row["places"])]
+            missing = judged[tuple(row["_places"])]
             if missing and not partial:
                 raise DataError(
                     f"add_up of {value!r}, {group}: {whole} is not complete; missing {', '.join(missing)}. "
@@ -528,8 +546,8 @@ def add_up(
         return grouped.select(
             *keys,
             pl.lit(whole.adcode).alias("adcode"),
-            pl.when(pl.col("places").list.len() > 0).then("total").cast(total).alias(value),
-            pl.col("places").list.len().cast(pl.UInt32).alias("place_count"),
+            pl.when(pl.col("_places").list.len() > 0).then("_total").cast(total).alias(value),
+            pl.col("_places").list.len().cast(pl.UInt32).alias("place_count"),
             pl.Series("is_complete", complete, dtype=pl.Boolean),
         )
 

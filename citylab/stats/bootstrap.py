@@ -129,7 +129,7 @@ def interval(draws: npt.ArrayLike, *, level: float = 0.95) -> tuple[npt.NDArray[
     Raises
     ------
     DataError
-        The level is none, or so few draws that no draw lies outside the interval.
+        The level is none, so few draws that no draw lies outside the interval, or draws that are NaN.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def interval(draws: npt.ArrayLike, *, level: float = 0.95) -> tuple[npt.NDArray[
     ----------
     Wilcox (2012), Introduction to Robust Estimation and Hypothesis Testing, 3rd edition, section 10.1 (from memory).
     """
-    ordered = np.sort(np.asarray(draws, dtype=np.float64), axis=0)
+    ordered = np.sort(_numbers(draws), axis=0)
     cut = need_draws(len(ordered), level)
     return ordered[cut], ordered[len(ordered) - cut - 1]
 
@@ -164,7 +164,7 @@ def need_draws(n_boot: int, level: float) -> int:
     tail = (1 - level) / 2 * n_boot
     if tail < 1 - 1e-9:
         least = int(np.ceil(2 / (1 - level) - 1e-9))
-        raise DataError(f"{n_boot} resamples are too few for an interval of {level:.0%}; take at least {least}.")
+        raise DataError(f"{n_boot} resamples are too few for an interval of {level:.10g}; take at least {least}.")
     return round(tail)
 
 
@@ -184,11 +184,27 @@ def two_sided_p(draws: npt.ArrayLike) -> npt.NDArray[np.float64]:
     numpy.ndarray
         p-values [0..1], without the first axis.
 
+    Raises
+    ------
+    DataError
+        Draws that are NaN.
+
     Examples
     --------
     >>> float(two_sided_p([-1.0, 1.0, 2.0, 3.0]))
     0.5
     """
-    values = np.asarray(draws, dtype=np.float64)
+    values = _numbers(draws)
     below = ((values < 0).sum(axis=0) + 0.5 * (values == 0).sum(axis=0)) / len(values)
     return np.asarray(2 * np.minimum(below, 1 - below))
+
+
+def _numbers(draws: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    values = np.asarray(draws, dtype=np.float64)
+    if lost := int(np.isnan(values).sum()):
+        # Sorted, they would stand above all others and shift both bounds.
+        raise DataError(
+            f"{lost} of {values.size} resampled estimates are NaN: the estimate could not be made of these resamples. "
+            "Find out why (a group that was not drawn, a division by 0), or report no interval."
+        )
+    return values

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BAR_SHARE = 0.82
 _MONTH_BAR_DAYS = 25
-_HEAD_ROOM = 1.2
+_HEAD_ROOM, _LARGE_HEAD_ROOM = 1.2, 1.4
 
 
 def key(marks: Sequence[tuple[str, str, str]]) -> str:
@@ -300,7 +300,7 @@ def ranked(
     lang = lang or settings.language()
     unit = vocabulary.column(value).unit if unit is None else unit
     spec = {"chart": "ranked", "category": category, "value": value, "highlight": highlight, "unit": unit,
-            "lang": lang, "colour": colour or theme.colour(value)}  # fmt: skip
+            "lang": lang, "colour": colour or theme.colour(value), "large": large}  # fmt: skip
     data = _ranked_data(figures.collected(frame), spec)
     plot = figures.base(
         alt=alt, height=height, large=large, save_as=f"citylab_ranked_{value}", y_range=data["category"], tags=spec
@@ -308,17 +308,18 @@ def ranked(
     source = ColumnDataSource(data, name="data")
     plot.hbar(y="category", right="value", height=_BAR_SHARE, fill_color="colour", line_width=0, source=source)
     figures.write(plot, x="value", y="category", text="text", source=source, x_offset=4, large=large)
-    plot.xaxis.axis_label = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
+    title = figures.axis_title(value, unit, lang, (names or {}).get("axis"))
+    plot.xaxis.axis_label = figures.folded(title) if large else title
     plot.xaxis.ticker.desired_num_ticks = 4
     figures.rows_axis(plot)
     plot.x_range.start = 0
-    plot.x_range.end = _room(data["value"])
+    plot.x_range.end = _room(data["value"], large=large)
     return plot
 
 
-def _room(values: Sequence[float]) -> float:
+def _room(values: Sequence[float], *, large: bool) -> float:
     """Return an axis end that leaves room for the value written beside the longest bar."""
-    return max(values, default=1.0) * _HEAD_ROOM or 1.0
+    return max(values, default=1.0) * (_LARGE_HEAD_ROOM if large else _HEAD_ROOM) or 1.0
 
 
 def _ranked_data(frame: pl.DataFrame, spec: Mapping[str, Any]) -> Columns:
@@ -455,7 +456,7 @@ def update(plot: figure, frame: pl.DataFrame | pl.LazyFrame, *, levels: pl.DataF
         data = _ranked_data(table, spec)
         figures.source(plot, "data").data = data
         plot.y_range.factors = data["category"]
-        plot.x_range.end = _room(data["value"])
+        plot.x_range.end = _room(data["value"], large=spec["large"])
     else:
         figures.source(plot, "data").data = _stacked_data(table, spec)
 

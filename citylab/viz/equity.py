@@ -46,6 +46,7 @@ _PERCENT = 100.0
 _MARK_PX, _DISC_PX, _SMALL_DISC_PX, _SIGN_PX = 7, 17, 10, 13
 _MANY_PLACES, _NAMED_AT_MOST = 60, 8
 _CELL = 0.96
+_GROUP_LETTERS = 10  # of a group's name in a line of large type: more leaves a phone no room for the cells
 _ROOM = 0.06
 
 
@@ -85,7 +86,9 @@ def curve(
     """
     rows = figures.rows_of(points, ("population_share", "value_share"), "The curve").with_columns(_name=pl.lit(name))
     plot = inclusive.concentration_curve(rows, series="_name", alt=alt, lang=lang, height=height, large=large)
-    plot.xaxis.axis_label, plot.yaxis.axis_label = f"{ranked_by} (%)", f"{held} (%)"
+    plot.xaxis.axis_label, plot.yaxis.axis_label = (
+        figures.folded(f"{title} (%)") if large else f"{title} (%)" for title in (ranked_by, held)
+    )
     return plot
 
 
@@ -524,6 +527,8 @@ def counted(
     lang = lang or settings.language()
     rows = figures.rows_of(frame, [c for c in (group, level, value, tip) if c], "The cells")
     figures.need_one_group(rows, [group, level], "The cells")
+    if large:
+        rows = rows.with_columns(pl.col(group).map_elements(_on_lines, return_dtype=pl.String))
     none = vocabulary.say("no_data", lang)
     is_known = [v is not None for v in rows[value]]
     colours = [theme.OKABE_ITO["sky"] if k else theme.colour("no_data") for k in is_known]
@@ -547,6 +552,10 @@ def counted(
     plot.axis.major_tick_line_color = None
     plot.axis.axis_line_color = None
     return plot
+
+
+def _on_lines(name: str) -> str:
+    return figures.folded(name, _GROUP_LETTERS)
 
 
 __all__ = [

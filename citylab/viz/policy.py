@@ -86,7 +86,7 @@ _ROW_PX, _AXIS_PX, _ABOVE_PX = 36, 46, 34
 _MANY_LEVELS, _DENSE = 8, 0.75
 _BAR, _THIN, _GAP = 0.7, 0.4, 0.35
 _DODGE = 0.17
-_MARK_PX = 9
+_MARK_PX, _PHASE_GAP_PX = 9, 4
 _WRITTEN_SHARE = 0.14
 _BAND_ALPHA = 0.2
 _ROOM = 0.05
@@ -149,17 +149,24 @@ def told(value: float | None, low: float | None, high: float | None, unit: str, 
     >>> told(0.0, 0.0, 0.0, "person", "zh")
     '0 万人'
     """
-    lang = lang or settings.language()
+    said, ends, shown = _told_apart(value, low, high, unit, lang or settings.language())
+    return f"{said}{ends} {shown}".strip()
+
+
+def _told_apart(
+    value: float | None, low: float | None, high: float | None, unit: str, lang: Language
+) -> tuple[str, str, str]:
+    """Return a difference, its interval in brackets if it has one, and its unit, each in people's words."""
     how = _reading(unit, lang)
 
     def one(number: float | None) -> str:
         return numbers.figures(None if number is None else number / how.divisor, sign=True)
 
-    said = one(value)
+    ends = ""
     if low is not None and high is not None and (low, high) != (value, value):
         between = " 至 " if lang == "zh" else " to "
-        said += f"（{one(low)}{between}{one(high)}）" if lang == "zh" else f" ({one(low)}{between}{one(high)})"
-    return f"{said} {how.unit}".strip()
+        ends = f"（{one(low)}{between}{one(high)}）" if lang == "zh" else f" ({one(low)}{between}{one(high)})"
+    return one(value), ends, how.unit
 
 
 def in_words(frame: pl.DataFrame, lang: Language | None = None, names: Mapping[str, str] | None = None) -> pl.DataFrame:
@@ -168,7 +175,7 @@ def in_words(frame: pl.DataFrame, lang: Language | None = None, names: Mapping[s
     Parameters
     ----------
     frame
-        From ``yearly``, ``totals``, ``by_group`` or ``per_tonne`` of a result.
+        From ``yearly``, ``totals``, ``by_group`` or ``per_tonne`` of a result. Persons are rounded.
     lang, names
         As in :func:`level_label`.
 
@@ -181,7 +188,8 @@ def in_words(frame: pl.DataFrame, lang: Language | None = None, names: Mapping[s
     made: list[pl.Expr | pl.Series] = []
     prefixes = {
         "quantity": "policy_", "sector": "policy_sector_", "outcome": "policy_", "over": "policy_over_",
-        "cost_kind": "policy_cost_", "why_not_told": "policy_",
+        "cost_kind": "policy_cost_", "why_not_told": "policy_", "group": "policy_group_", "unit": "unit_",
+        "gain_measure": "policy_",
     }  # fmt: skip
     for column, prefix in prefixes.items():
         if column in frame.columns:
@@ -191,6 +199,8 @@ def in_words(frame: pl.DataFrame, lang: Language | None = None, names: Mapping[s
     if {"group", "level"} <= set(frame.columns):
         levels = [level_label(g, v, lang, names) for g, v in frame.select("group", "level").iter_rows()]
         made += [pl.Series("level", levels, dtype=pl.String)]
+    if "persons" in frame.columns:  # sums of weights, which are no whole numbers
+        made.append(pl.col("persons").round(0).cast(pl.Int64))
     return frame.with_columns(*made)
 
 
@@ -266,6 +276,12 @@ class _Rows:
         """Return the middle of the next line of text."""
         self.y -= 1.0
         return self.y + 0.5
+
+    def text(self, said: str) -> float:
+        """Return the middle of the next lines, as many as a text has."""
+        lines = said.count("\n") + 1
+        self.y -= lines
+        return self.y + lines / 2
 
     def bar(self) -> float:
         """Return the middle of the next bar."""
@@ -441,7 +457,7 @@ def outcomes(
     from bokeh.models import ColumnDataSource, HoverTool
 
     lang = lang or settings.language()
-    spec = {"chart": "outcomes", "rows": [list(r) for r in rows], "lang": lang}
+    spec = {"chart": "outcomes", "rows": [list(r) for r in rows], "lang": lang, "large": large}
     data = _outcomes_data(frames, spec)
     plot = _sheet(data["size"]["lines"][0], alt=alt, spec=spec, large=large, height=height, save_as="citylab_outcomes")
     plot.x_range.start, plot.x_range.end = -1 - _ROOM, 1 + _ROOM
@@ -471,10 +487,10 @@ def _outcomes_data(frames: Frames, spec: Mapping[str, Any]) -> dict[str, Columns
         label = quantity_label(quantity, sector, lang)
         heads.append({"x": left, "y": places.line(), "text": label})
         for i, (name, r) in enumerate(zip(of, group, strict=True)):
-            said = told(r["difference"], r["lower"], r["upper"], r["unit"], lang)
-            says.append({"x": left, "y": places.line(), "text": _led(name, said, lang)})
+            said = _led(name, r, r["unit"], lang, large=spec["large"])
+            says.append({"x": left, "y": places.text(said), "text": said})
             made.append({
-                "label": label, "text": _led(name, said, lang), "y": places.bar(), "x": r["difference"] / scale,
+                "label": label, "text": said, "y": places.bar(), "x": r["difference"] / scale,
                 "low": r["lower"] / scale, "high": r["upper"] / scale, "colour": SERIES[i],
                 "fill": theme.PAPER if r["lower"] <= 0 <= r["upper"] else SERIES[i],
             })  # fmt: skip
@@ -482,9 +498,16 @@ def _outcomes_data(frames: Frames, spec: Mapping[str, Any]) -> dict[str, Columns
     return {**parts, "size": {"lines": [-places.y]}}
 
 
-def _led(name: str, said: str, lang: Language) -> str:
-    """Return what is said of a scenario behind its name, if it has one."""
-    return f"{name}{'：' if lang == 'zh' else ': '}{said}" if name else said
+def _led(name: str, row: Mapping[str, Any], unit: str, lang: Language, *, large: bool) -> str:
+    """Return a difference behind the name of its scenario, if it has one; in large type its interval in a second line.
+
+    There are always two lines then, so that other data in the same picture leave the rows where they are.
+    """
+    head = f"{name}{'：' if lang == 'zh' else ': '}" if name else ""
+    said, ends, shown = _told_apart(row["difference"], row["lower"], row["upper"], unit, lang)
+    if large:
+        return f"{head}{said} {shown}".strip() + f"\n{ends.strip()}"
+    return f"{head}{said}{ends} {shown}".strip()
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -518,7 +541,7 @@ def sectors(
     from bokeh.models import ColumnDataSource, HoverTool
 
     lang = lang or settings.language()
-    spec = {"chart": "sectors", "lang": lang}
+    spec = {"chart": "sectors", "lang": lang, "large": large}
     data = _sectors_data(frames, spec)
     plot = _sheet(data["size"]["lines"][0], alt=alt, spec=spec, large=large, height=height, save_as="citylab_sectors",
                   axis=True)  # fmt: skip
@@ -555,8 +578,8 @@ def _sectors_data(frames: Frames, spec: Mapping[str, Any]) -> dict[str, Columns]
         heads.append({"x": 0.0, "y": places.line(), "text": label})
         for i, (name, rows) in enumerate(of.items()):
             r = rows[k]
-            said = _led(name, told(r["difference"], r["lower"], r["upper"], "t", lang), lang)
-            says.append({"x": 0.0, "y": places.line(), "text": said})
+            said = _led(name, r, "t", lang, large=spec["large"])
+            says.append({"x": 0.0, "y": places.text(said), "text": said})
             made.append({"label": label, "text": said, "y": places.bar(), "reference": r["reference"] / divisor,
                          "right": r["scenario"] / divisor, "colour": SERIES[i]})  # fmt: skip
     parts = {"heads": _columns(heads), "told": _columns(says), "data": _columns(made)}
@@ -943,8 +966,10 @@ def timeline(
     plot.quad("left", "right", "top", "bottom", source=sources["phases"], fill_color="fill", fill_alpha=0.6,
               line_color=theme.PAPER, hatch_pattern="hatch", hatch_color=theme.colour("reference"), hatch_alpha=0.35,
               hatch_scale=10)  # fmt: skip
-    plot.text("left", "text_y", "label", source=sources["phases"], x_offset=4, text_baseline="middle",
-              text_color=theme.MUTED, text_font=figures.fonts(), text_font_size=figures.px(large))  # fmt: skip
+    plot.text("text_x", "text_y", "label", source=sources["phases"], x_offset="shift", text_align="align",
+              text_baseline="middle",
+              text_color=theme.MUTED, text_font=figures.fonts(), text_font_size=figures.px(large),
+              background_fill_color=theme.PAPER, background_fill_alpha=0.8)  # fmt: skip
     drawn = plot.patches("xs", "ys", source=sources["changes"], fill_color="colour", fill_alpha=0.75,
                          line_color="colour")  # fmt: skip
     _row_text(plot, sources["heads"], large=large)
@@ -1017,7 +1042,8 @@ def _timeline_data(scenarios: Scenario | Sequence[Scenario], spec: Mapping[str, 
         for name in plan.levers():
             one = lever(name)
             label = one.title(lang) + (f" · {plan.title(lang)}" if len(plans) > 1 else "")
-            heads.append({"x": left + _ROOM, "y": places.line(), "text": label})
+            label = figures.folded(label) if spec["large"] else label
+            heads.append({"x": left + _ROOM, "y": places.text(label), "text": label})
             y = places.bar()
             before: Change | None = None
             for change in (c for c in plan.changes if c.lever == name):
@@ -1030,9 +1056,11 @@ def _timeline_data(scenarios: Scenario | Sequence[Scenario], spec: Mapping[str, 
                 bars.append({"xs": xs, "ys": ys, "x": xs[-1], "y": y, "colour": SERIES[i],
                              "text": amount(change.value, one.unit, lang), "said": change.sentence(lang)})  # fmt: skip
                 before = change
+    middle = (left + _last_day()) / 2
     phases = [
         {"left": since, "right": right, "top": 0.0, "bottom": places.y, "text_y": y, "label": name,
-         "fill": theme.GRID if k % 2 == 0 else theme.PAPER, "hatch": "/" if right <= start else " "}
+         "fill": theme.GRID if k % 2 == 0 else theme.PAPER, "hatch": "/" if right <= start else " ",
+         **_phase_text(since, right, at_right=bool(spec["large"]) and since > middle)}
         for k, ((since, right, name), y) in enumerate(zip(spans, at, strict=True))
     ]  # fmt: skip
     none: Columns = {c: [] for c in ("xs", "ys", "x", "y", "colour", "text", "said")}
@@ -1042,6 +1070,13 @@ def _timeline_data(scenarios: Scenario | Sequence[Scenario], spec: Mapping[str, 
         "heads": _columns(heads) or {c: none[c] for c in ("x", "y", "text")},
         "changes": _columns(bars) or none,
     }
+
+
+def _phase_text(since: float, until: float, *, at_right: bool) -> Columns:
+    """Return where the name of a phase stands: at its beginning, or at its end where large type would be cut."""
+    if at_right:
+        return {"text_x": until, "shift": -_PHASE_GAP_PX, "align": "right"}
+    return {"text_x": since, "shift": _PHASE_GAP_PX, "align": "left"}
 
 
 def sentences(said: Sequence[str], lang: Language | None = None) -> str:

@@ -31,6 +31,8 @@ _TABULATOR_ZH = {
 _BOM = b"\xef\xbb\xbf"
 _DECIMALS = 3
 _ROW_PX = 30
+_UNIT_ELSEWHERE = "by "
+"""How the vocabulary begins a unit that is none: by row, by value, by currency."""
 
 
 def _pollutants(codes: str, lang: Language) -> str:
@@ -84,6 +86,8 @@ def heads(frame: pl.DataFrame, lang: Language | None = None) -> dict[str, str]:
     --------
     >>> heads(pl.DataFrame({"co2_t": [1.0], "day_count": [3]}), "en")
     {'co2_t': 'CO2 emissions (t)', 'day_count': 'Valid days'}
+    >>> heads(pl.DataFrame({"value": [1.0], "unit": ["t"]}), "zh")
+    {'value': '数值', 'unit': '单位'}
     """
     lang = lang or settings.language()
     return {c: _head(c, lang) for c in frame.columns}
@@ -91,7 +95,9 @@ def heads(frame: pl.DataFrame, lang: Language | None = None) -> dict[str, str]:
 
 def _head(name: str, lang: Language) -> str:
     if name in vocabulary.COLUMNS:
-        return vocabulary.column(name).axis_title(lang)
+        column = vocabulary.column(name)
+        # Where the unit differs from row to row, a column of its own says it.
+        return column.label(lang) if column.unit.startswith(_UNIT_ELSEWHERE) else column.axis_title(lang)
     for end in ("_min", "_max"):
         stem = name.removesuffix(end)
         if stem != name and stem in vocabulary.COLUMNS:

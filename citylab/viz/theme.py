@@ -1,8 +1,16 @@
-"""Colours and fonts, said once: the same pollutant, sector or district looks the same on every page."""
+"""Colours and fonts, said once: the same pollutant, sector or district looks the same on every page.
+
+And what a screen reader hears of a slider and of a box to tick, which Bokeh leaves without a name.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from citylab.errors import suggest
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
 
 OKABE_ITO = {
     "black": "#000000",
@@ -147,3 +155,78 @@ def ink_on(colour: str) -> str:
 def _linear(share: float) -> float:
     """Return linear light from an sRGB part (IEC 61966-2-1)."""
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+
+
+SLIDER_ENDS = {"zh": ("起", "止"), "en": ("from", "to")}
+"""What the two handles of a range slider are called, behind its title, by the language of the page."""
+
+_NAME_CONTROLS = """
+if (window.citylabNamesControls) { return; }
+window.citylabNamesControls = true;
+const named = new WeakSet();
+function name_handles(view) {
+  const slider = view.shadow_el.querySelector(".noUi-target");
+  const handles = [...slider.querySelectorAll(".noUi-handle")];
+  function name() {
+    const words = ends[document.documentElement.lang] || ends.en, title = view.model.title || "";
+    handles.forEach((handle, i) => {
+      handle.setAttribute("aria-label", handles.length > 1 ? `${title}, ${words[i]}` : title);
+    });
+  }
+  name();
+  if (named.has(slider)) { return; }
+  named.add(slider);
+  view.model.properties.title.change.connect(name);
+  // The slider writes this text itself, with two decimals, milliseconds for dates: say what stands in its title.
+  slider.noUiSlider.on("update", (_, __, values) => {
+    handles.forEach((handle, i) => handle.setAttribute("aria-valuetext", view.pretty(values[i])));
+  });
+}
+function name_box(view) {
+  const box = view.shadow_el.querySelector("input[type=checkbox]");
+  if (!box) { return; }
+  const name = () => box.setAttribute("aria-label", view.model.label || "");
+  name();
+  if (!named.has(box)) { named.add(box); view.model.properties.label.change.connect(name); }
+}
+for (const [type, put] of [["Slider", name_handles], ["Checkbox", name_box]]) {
+  let kind = Bokeh.Models.get(type).prototype.default_view.prototype;
+  while (!Object.hasOwn(kind, "render")) { kind = Object.getPrototypeOf(kind); }  // what all of its kind descend from
+  const render = kind.render;
+  kind.render = function () { render.call(this); put(this); };
+  for (const view of Bokeh.index.query((v) => v instanceof kind.constructor)) { put(view); }
+}
+"""
+"""Names the handles of all sliders of a page and its boxes to tick, those too that come later, in another language say.
+
+Bokeh (3.10) offers no option for it. A handle has the role of a slider and takes the focus, so the name has to be on
+it; the attributes of the widget lie on the element around it. The words beside a box are not tied to it.
+"""
+
+
+def name_controls(document: Document) -> None:
+    """Give the sliders and boxes of a page their names for screen readers, and values in the words of the title.
+
+    A handle is called as its slider; of the two of a range, the first *from* and the last *to*.
+
+    Parameters
+    ----------
+    document
+        The page that is being built; asking twice does no harm.
+
+    Examples
+    --------
+    >>> from bokeh.document import Document
+    >>> page = Document()
+    >>> name_controls(page)
+    >>> list(page.callbacks._js_event_callbacks)
+    ['document_ready']
+
+    References
+    ----------
+    Names and values of a slider: WAI-ARIA Authoring Practices, slider pattern.
+    """
+    from bokeh.models import CustomJS
+
+    ends = {lang: list(words) for lang, words in SLIDER_ENDS.items()}
+    document.js_on_event("document_ready", CustomJS(args={"ends": ends}, code=_NAME_CONTROLS))

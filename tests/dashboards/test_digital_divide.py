@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import citylab as cl
 from citylab import settings
+from citylab.viz import tables
 from tests.app.conftest import READY_S, TEXT, until
 
 MS = 1000.0
@@ -23,6 +26,27 @@ DRAWN = """() => {
 @pytest.fixture(scope="module")
 def page(load_page: Callable[[str], ModuleType]) -> ModuleType:
     return load_page("digital_divide")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The page as it is on a machine that has the embedded data only."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CITYLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("CITYLAB_OFFLINE", "1")
+    patch.delenv("CITYLAB_MIRROR", raising=False)
+    name = "divide_without_outlines"
+    spec = importlib.util.spec_from_file_location(name, settings.dashboards_dir() / "digital_divide.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        patch.undo()
+    yield module
+    del sys.modules[name]
 
 
 @pytest.fixture
@@ -71,6 +95,42 @@ def test_every_picture_of_every_table_is_drawn_and_has_its_table_and_its_note(pa
             empty = p.table().is_empty()
             # a table is empty only where nothing is published, and the picture or its note then says so
             assert not empty or (state.data, p.key) in {("cnnic", "measures")} or p.key == "trend", (state.data, p.key)
+
+
+def test_no_number_and_no_picture_of_places_is_without_interval_n_and_period(page):
+    for state in each(page):
+        if not state.has_places:
+            continue
+        cards = page.big_numbers(state, "en")
+        for card in cards[:3]:
+            assert re.search(r"95% interval [−0-9]", card.detail), (state.data, card)
+            assert "n = " in card.detail
+        assert state.of("when") in cards[0].detail
+        assert state.of("when") in cards[2].detail
+        for key in ("measures", "parts", "why"):
+            for lang in ("zh", "en"):
+                note = picture(page, state, key).note(lang)
+                assert "n = " in note, (state.data, key)
+                assert state.of("when") in note, (state.data, key)
+
+
+def test_what_lies_between_groups_is_told_with_the_interval_of_that_part(page, state):
+    row = state.parts().filter(measure="theil_t", component="between").row(0, named=True)
+    assert row["lower"] < row["contribution"] < row["upper"]
+    card = page.big_numbers(state, "en")[2]
+    said = page.numbers.figures
+    assert f"between: {said(row['contribution'])} (95% interval {said(row['lower'])} to {said(row['upper'])})" in (
+        card.detail
+    )
+
+
+def test_a_chinese_table_has_chinese_heads(page):
+    for data in page.STUDIES:
+        state = page.State(data=data, lang="zh")
+        for p in page.pictures(state):
+            heads = tables.heads(tables.pretty(p.table(), "zh"), "zh")
+            assert all(re.search("[\u4e00-\u9fff]", h) for h in heads.values()), (data, p.key, heads)
+            assert not any("(by " in h for h in heads.values()), (data, p.key, heads)
 
 
 def test_the_code_in_the_footer_computes_the_first_number(page):
@@ -203,6 +263,24 @@ def test_places_without_outlines_get_a_table_and_no_word_of_clusters(page, data)
     assert re.search("do not come with citylab|National figures only", p.note("en") + str(p.draw().html_attributes))
     assert "cluster" not in p.table().columns
     assert p.table().height > 0
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_without_the_countries_outlines_the_page_works_and_says_size_and_command(bare, lang):
+    # the outlines of countries are a remote set: a new clone without a network has the embedded sets only
+    assert not bare.HAS_GLOBE
+    assert bare.GLOBE not in bare.SOURCES
+    state = bare.State(lang=lang)
+    assert state.data == "countries"
+    assert all(n.value and n.detail for n in bare.big_numbers(state, lang))
+    for p in bare.pictures(state):
+        assert p.draw().html_attributes["aria-label"]
+        assert not p.table().is_empty()
+    note = picture(bare, state, "map").note(lang)
+    assert f"citylab fetch {bare.GLOBE}" in note
+    assert re.search(r"0\.[0-9] MB", note)
+    assert "citylab fetch" not in picture(bare, bare.State(data="acs", lang=lang), "map").note(lang)
+    assert bare.build() is not None
 
 
 # price, claims, and who is not counted

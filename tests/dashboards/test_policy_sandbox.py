@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ from citylab.app import url
 from citylab.errors import CitylabError, RangeError, SchemaError, UnknownNameError
 from citylab.policy.levers import levers
 from citylab.policy.scenario import Change, Scenario
+from citylab.viz import tables
 from citylab.vocabulary import say_unit
 from tests.app.conftest import READY_S, TEXT, until
 
@@ -40,8 +42,9 @@ def test_every_number_says_synthetic_and_carries_an_interval(sandbox, lang):
     for card in cards:
         assert word in card.detail
         assert between in card.detail
-    assert "64" in cards[0].detail
-    assert "100,000" in cards[0].detail
+        assert "90%" in card.detail
+        assert "64" in card.detail
+        assert "100,000" in card.detail
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -54,15 +57,18 @@ def test_every_picture_has_a_table_a_note_and_says_synthetic(sandbox, lang, comp
         assert picture.draw().html_attributes["aria-label"] == picture.title(lang)
         assert picture.table().height > 0
         assert picture.note(lang)
+        # what has an interval says of what level, and from how many draws and persons
+        assert (picture.key in {"timeline", "uncertainty"}) != ("100,000" in picture.note(lang)), picture.key
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("compare", [False, True])
-def test_a_moved_lever_renews_each_picture_as_if_it_were_drawn_anew(sandbox, state, compare):
+def test_a_moved_lever_renews_each_picture_as_if_it_were_drawn_anew(sandbox, state, compare, large):
     def held(plot):
         found = {r.data_source.name: r.data_source.data for r in plot.renderers if r.data_source.name}
         return repr({n: {c: list(v) for c, v in sorted(d.items())} for n, d in sorted(found.items())})
 
-    state.compare = compare
+    state.param.update(compare=compare, large=large)
     pictures = sandbox.pictures(state)
     plots = [p.draw() for p in pictures]
     before = [held(p) for p in plots]
@@ -219,7 +225,51 @@ def test_a_table_of_two_scenarios_names_the_scenario_of_each_row(sandbox, state)
     assert table.filter(pl.col("is_synthetic").not_()).is_empty()
 
 
+def test_a_chinese_table_has_chinese_heads_and_no_code_in_its_cells(sandbox):
+    for group in sandbox.GROUPS:
+        state = sandbox.State(lang="zh", compare=True, group=group)
+        for picture in sandbox.pictures(state):
+            table = tables.pretty(picture.table(), "zh")
+            heads = tables.heads(table, "zh")
+            assert all(re.search("[\u4e00-\u9fff]", h) for h in heads.values()), (picture.key, heads)
+            assert not any("(by " in h for h in heads.values()), (picture.key, heads)
+            words = {w for c in table.select(pl.col(pl.String)).iter_columns() for w in c.drop_nulls()}
+            assert not [w for w in words if re.search("[a-z_]{4,}", w)], picture.key
+            if "persons" in picture.table().columns:
+                assert picture.table().schema["persons"].is_integer()
+
+
 # in a browser
+
+HANDLES = """() => {
+  const found = [];
+  const deep = (root) => { for (const n of root.querySelectorAll("*")) {
+    if (n.role === "slider") found.push([n.ariaLabel, n.ariaValueText]);
+    if (n.shadowRoot) deep(n.shadowRoot);
+  } };
+  deep(document);
+  return found;
+}"""
+
+
+@pytest.mark.browser
+def test_each_slider_tells_a_screen_reader_its_lever_and_its_value_in_either_language(site, visit):
+    seen = visit(site + "/policy_sandbox?lang=en")
+    page = seen.page
+    page.wait_for_selector("body.ready", timeout=READY_S * MS)
+    until(page, lambda: len(page.evaluate(HANDLES)) > len(levers()), "a slider for each lever")
+    until(page, lambda: all(name for name, _ in page.evaluate(HANDLES)), "a name for each")
+    said = dict(page.evaluate(HANDLES))
+    assert len(said) == len(page.evaluate(HANDLES))  # no two are called the same
+    for one in levers().values():
+        assert any(one.title("en") in name for name in said), one.title("en")
+    assert said["● Photovoltaics on buildings (GW), from 2031"] == "2.50"
+    page.get_by_role("slider", name="Congestion charge (CNY/trip)").press("ArrowRight")
+    until(page, lambda: dict(page.evaluate(HANDLES)).get("● Congestion charge (CNY/trip)") == "1", "mark and value")
+    page.get_by_role("button", name="中文").click()
+    until(page, lambda: any("拥堵费" in str(name) for name, _ in page.evaluate(HANDLES)), "Chinese names")
+    assert all(name for name, _ in page.evaluate(HANDLES))
+    seen.assert_clean()
 
 
 @pytest.mark.browser
@@ -230,7 +280,7 @@ def test_a_reader_moves_a_lever_by_key_loads_files_compares_and_finds_it_all_in_
     number = page.locator(".number .value b").first
     until(page, lambda: page.locator(".noUi-handle").count() > len(levers()), "a slider for each lever")
     before, address = number.inner_text(), page.url
-    page.get_by_role("slider").nth(0).focus()  # congestion charge, the first in order of action
+    page.get_by_role("slider", name="Congestion charge (CNY/trip)").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     until(page, lambda: number.inner_text() != before, "another number")
@@ -240,12 +290,13 @@ def test_a_reader_moves_a_lever_by_key_loads_files_compares_and_finds_it_all_in_
     bad.write_text("name_zh: a\nname_en: b\nchanges:\n- {lever: building_pv, value: 99, start: 2026}", "utf-8")
     page.locator("input[type=file]").set_input_files(str(bad))
     until(page, lambda: "from 0 to 10 GW" in page.evaluate(TEXT, "aside"), "what is wrong with the file")
+    assert "the scenario is as before" in page.evaluate(TEXT, "aside")
     good = tmp_path / "good.yml"
     good.write_text(Scenario("好", "A good file", [Change(PV, 7.0, 2026)]).to_yaml(), "utf-8")
     page.locator("input[type=file]").set_input_files(str(good))
     until(page, lambda: "New in A good file" in page.evaluate(TEXT, "main"), "the scenario of the file")
     assert "from 0 to 10 GW" not in page.evaluate(TEXT, "aside").split("Dates and beliefs")[0]
-    page.locator("aside input[type=checkbox]").first.check()
+    page.get_by_role("checkbox", name="Compare with a scenario B").press("Space")
     until(page, lambda: "B against A" in page.evaluate(TEXT, "main"), "two scenarios")
     until(page, lambda: "compare=1" in page.url, "the comparison in the address")
     page.get_by_role("button", name="中文").click()

@@ -364,6 +364,11 @@ def test_tables_that_do_not_fit_together_are_refused() -> None:
         access(TRACTS.with_columns(demand=pl.lit(0)), DOCTORS, ways)
 
 
+def test_a_number_is_no_decay_and_the_answer_says_how_to_make_one() -> None:
+    with pytest.raises(RangeError, match=r"A decay is 30; .*Decay\.steps"):
+        Decay.declared(30)  # type: ignore[arg-type]
+
+
 def test_methods_and_decays_that_there_are_not_are_answered_with_near_ones() -> None:
     ways = hospital(40, 40, 80)
     with pytest.raises(UnknownNameError, match="'2sfca'"):
@@ -417,6 +422,13 @@ def test_people_whose_access_is_unknown_are_counted_apart() -> None:
     rows = pl.DataFrame({"group": ["a", "a", "b"], "persons": [1, 3, 2], "access": [0.5, None, None],
                          "note": [None, "no_costs", "no_costs"]})  # fmt: skip
     assert group_access(rows, group="group").rows() == [("a", 4.0, 0.5, 0.0, 0.75, 2), ("b", 2.0, None, None, 1.0, 1)]
+
+
+def test_access_that_is_nan_is_not_known() -> None:
+    rows = pl.DataFrame({"group": ["older"] * 2, "persons": [10, 30], "access": [0.4, math.nan], "note": [None, None]})
+    told = group_access(rows.cast({"note": pl.String}), group="group").row(0, named=True)
+    # The mean of the ten whose access is known; 30 of 40 are unknown.
+    assert (told["access"], told["unknown_share"]) == pytest.approx((0.4, 0.75))
 
 
 def test_people_of_a_place_without_a_row_of_access_are_not_dropped_quietly(lived: pl.DataFrame) -> None:

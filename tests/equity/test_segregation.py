@@ -20,12 +20,17 @@ from citylab.equity.segregation import (
     exposure,
     local_segregation,
     measures,
+    rule,
     segregation,
     segregation_difference,
     segregation_interval,
     segregation_test,
+    strength,
 )
+from citylab.equity.segregation.formulas import measure_named
+from citylab.equity.segregation.strength import at_strength
 from citylab.errors import DataError, RangeError, SchemaError, UnknownNameError
+from citylab.vocabulary import WORDS
 
 ALL_MULTIGROUP = measures("multigroup")["measure"].to_list()
 ALL_TWO_GROUP = measures("two_group")["measure"].to_list()
@@ -371,6 +376,93 @@ def test_the_bootstrap_of_persons_has_the_error_and_the_bias_of_theory() -> None
     assert (row["note"], m["note"]) == (None, "biased")
 
 
+@given(MATRIX, st.floats(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_strength_keeps_the_sizes_of_units_and_goes_from_all_alike_through_what_was_seen(
+    matrix: list[list[int]], strength: float
+) -> None:
+    counts = np.array([row for row in matrix if sum(row)], dtype=float)
+    moved = at_strength(counts, strength)
+    assert moved.sum(1) == pytest.approx(counts.sum(1)) and (moved >= 0).all()
+    assert at_strength(counts, 1.0) == pytest.approx(counts)
+    # All alike: each unit has the composition of the whole.
+    assert at_strength(counts, 0.0) == pytest.approx(np.outer(counts.sum(1), counts.sum(0)) / counts.sum())
+    if strength <= 1:
+        # D is a sum of distances from the whole, which strength multiplies.
+        d = measure_named("dissimilarity", "multigroup")
+        assert float(d.value(moved)) == pytest.approx(strength * float(d.value(counts)), abs=1e-12)
+
+
+def test_samples_of_the_corrected_segregation_have_the_value_seen_and_those_of_the_ends_reach_it_in_one_tail() -> None:
+    rng = np.random.default_rng(5)
+    shares = rng.beta(4, 16, 80)
+    counts = rng.binomial(25, shares)[:, None] * [1, -1] + [0, 25]
+    row = segregation_interval(table(counts), **ASK, focal="g0", measures="dissimilarity", draws=4000).row(
+        0, named=True
+    )
+    d = measure_named("dissimilarity", "two_group")
+
+    def drawn(at: float) -> np.ndarray:
+        # D is proportional to strength, so that a D tells its table.
+        p = at_strength(counts.astype(float), at / row["value"]).ravel() / counts.sum()
+        return d.value(rng.multinomial(counts.sum(), p, size=4000).reshape(-1, *counts.shape))
+
+    middle = drawn(row["corrected"])
+    assert middle.mean() == pytest.approx(row["value"], abs=0.1 * middle.std())
+    assert row["se"] == pytest.approx(middle.std(), rel=0.1)
+    assert row["bias"] == pytest.approx(row["value"] - row["corrected"])
+    assert np.mean(drawn(row["lower"]) >= row["value"]) == pytest.approx(0.025, abs=0.012)
+    assert np.mean(drawn(row["upper"]) <= row["value"]) == pytest.approx(0.025, abs=0.012)
+
+
+def test_units_of_one_group_each_have_an_interval_that_ends_at_1() -> None:
+    row = segregation_interval(table([[100, 0], [0, 100]]), **ASK, focal="g0", measures="dissimilarity").row(
+        0, named=True
+    )
+    assert (row["value"], row["corrected"], row["upper"]) == pytest.approx((1, 1, 1))
+    # At strength s a person is in the unit of the others with probability (1 - s) / 2; of 200 none is, with
+    # probability 0.025, if ((1 + s) / 2) ** 200 = 0.025. The ends come from moments of the draws, not from counting.
+    assert row["lower"] == pytest.approx(2 * 0.025 ** (1 / 200) - 1, abs=0.02)
+
+
+def test_people_placed_by_lot_have_an_interval_that_begins_at_0_and_units_more_even_than_chance_say_so() -> None:
+    rng = np.random.default_rng(3)
+    lot = table(rng.multinomial(30, [0.2, 0.8], size=100))
+    found = segregation_interval(lot, **ASK, focal="g0", measures=["dissimilarity", "gini", "theil_h"], draws=300)
+    assert found["lower"].to_list() == [0, 0, 0] and (found["upper"] > 0).all() and (found["value"] > 0.01).all()
+    alike = segregation_interval(table([[20, 80]] * 50), **ASK, focal="g0", measures="dissimilarity", draws=300)
+    assert alike.select("value", "corrected", "lower", "upper", "note").row(0) == (0, 0, 0, 0, "more_even")
+    nearly = table([[19, 81], [21, 79]] * 25)
+    row = segregation_interval(nearly, **ASK, focal="g0", measures="dissimilarity", draws=300).row(0, named=True)
+    assert row["value"] > 0 and (row["lower"], row["upper"], row["note"]) == (0, 0, "more_even")
+    assert "more_even" in WORDS
+
+
+def test_four_people_who_happen_to_be_even_leave_almost_everything_open() -> None:
+    # Of two pairs placed by lot (each of the four in either unit and group) many are even: no reason to say 0 alone.
+    row = segregation_interval(table([[1, 1], [1, 1]]), **ASK, focal="g0", measures="dissimilarity").row(0, named=True)
+    assert (row["value"], row["lower"], row["note"]) == (0, 0, "small_units") and row["upper"] > 0.5
+
+
+def test_a_table_too_large_to_hold_at_all_strengths_has_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = table(np.random.default_rng(2).multinomial(40, [0.3, 0.7], size=30) + np.arange(30)[:, None] % 3 * [20, 0])
+    ask = {**ASK, "focal": "g0", "measures": "dissimilarity", "draws": 2000}
+    held = segregation_interval(rows, **ask).row(0, named=True)
+    few = {"chunk_cells": 100.0}
+    monkeypatch.setattr(strength, "rule", lambda name: few.get(name, rule(name)))
+    apart = segregation_interval(rows, **ask).row(0, named=True)
+    for end in ("lower", "corrected", "upper"):
+        assert apart[end] == pytest.approx(held[end], abs=0.25 * held["se"])
+
+
+def test_exposures_are_shares_of_a_group_where_nobody_is_apart_and_have_the_plain_bootstrap() -> None:
+    # Isolation of a group that is placed by lot is its share, 0.4 here, less or more by chance: not 0.
+    rows = table([[200, 300], [210, 290], [190, 310]])
+    row = segregation_interval(rows, **ASK, focal="g0", measures="isolation").row(0, named=True)
+    assert row["lower"] < 0.4 < row["upper"] and row["upper"] - row["lower"] < 0.15
+    assert row["corrected"] == pytest.approx(row["value"] - row["bias"])
+
+
 def test_the_bootstrap_of_units_keeps_units_whole() -> None:
     # Units of one kind can be drawn anew in any number without a change.
     row = segregation_interval(table([[2, 6]] * 5), **ASK, measures="theil_h", resample="units", draws=50)
@@ -410,6 +502,31 @@ def test_turning_the_two_round_turns_the_sign() -> None:
     both = segregation_difference(rows, **BETWEEN, draws=400)["se"]
     # Errors of independent tables add up in squares.
     assert both.to_list() == pytest.approx((own[0] ** 2 + own[1] ** 2).sqrt().to_list(), rel=0.25)
+
+
+def test_years_that_are_alike_do_not_differ_where_the_units_of_one_are_small() -> None:
+    rng = np.random.default_rng(6)
+    shares = rng.beta(4, 16, 80)
+    small, large = (rng.binomial(size, shares)[:, None] * [1, -1] + [0, size] for size in (15, 300))
+    ask = {"focal": "g0", "measures": "dissimilarity", "draws": 2000}
+    row = segregation_difference(years(small, large), **BETWEEN, **ask).row(0, named=True)
+    # Small units look more segregated by chance: the difference of the two values is that, and nothing else.
+    assert row["value"] < -0.05 < row["corrected"] and row["lower"] < 0 < row["upper"] and row["p"] > 0.05
+    # Zou and Donner: from c = c2 - c1 down to c - sqrt((c2 - l2)² + (u1 - c1)²); draws differ, hence the tolerance.
+    a, b = (segregation_interval(table(t), **ASK, **ask).row(0, named=True) for t in (small, large))
+    down = math.hypot(b["corrected"] - b["lower"], a["upper"] - a["corrected"])
+    up = math.hypot(b["upper"] - b["corrected"], a["corrected"] - a["lower"])
+    assert row["lower"] == pytest.approx(b["corrected"] - a["corrected"] - down, abs=0.015)
+    assert row["upper"] == pytest.approx(b["corrected"] - a["corrected"] + up, abs=0.015)
+
+
+def test_the_p_of_a_difference_is_at_the_level_where_its_interval_ends_at_0() -> None:
+    first, second = [[70, 30], [30, 70], [50, 50]], [[60, 40], [40, 60], [50, 50]]
+    ask = {"focal": "g0", "measures": "dissimilarity", "draws": 4000}
+    p = segregation_difference(years(first, second), **BETWEEN, **ask)["p"].item()
+    assert 0.01 < p < 0.5
+    row = segregation_difference(years(first, second), **BETWEEN, **ask, level=1 - p).row(0, named=True)
+    assert row["value"] < 0 and row["upper"] == pytest.approx(0, abs=0.02)
 
 
 def test_random_labels_are_those_of_all_ways_to_deal_units_out() -> None:
@@ -539,6 +656,19 @@ def test_a_comparison_without_its_second_half_is_refused() -> None:
         segregation_difference(rows, **{**BETWEEN, "between": (2010, 2010)})
 
 
+def test_draws_levels_and_pairs_that_cannot_be_are_refused() -> None:
+    rows = table([[60, 40], [30, 70]])
+    for draws in (0, 99.5):
+        with pytest.raises(RangeError, match=f"draws is {draws}; expected a whole number"):
+            segregation_interval(rows, **ASK, draws=draws)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"level is 95\.0; expected a number between 0 and 1"):
+        segregation_interval(rows, **ASK, level=95)
+    with pytest.raises(DataError, match=r"500 resamples are too few for an interval of 0\.999; take at least 2000"):
+        segregation_interval(rows, **ASK, level=0.999)
+    with pytest.raises(RangeError, match=r"between= is \(1, 2, 3\); expected the two values of 'year'"):
+        segregation_difference(rows.with_columns(year=1), **ASK, of="year", between=(1, 2, 3))  # type: ignore[arg-type]
+
+
 def test_a_unit_in_two_clusters_is_refused() -> None:
     rows = table([[5, 5], [9, 1]]).with_columns(town=pl.lit("x"))
     twice = pl.concat([rows, rows.filter(unit=1).with_columns(town=pl.lit("y"))])
@@ -551,7 +681,17 @@ def test_a_unit_in_two_clusters_is_refused() -> None:
 # what the slow proof says
 
 
-def test_the_test_by_chance_keeps_its_size_in_small_units_and_the_interval_of_h_covers() -> None:
+@pytest.mark.parametrize(("kind", "size"), [("slight segregation", 30), ("some segregation", 10)])
+def test_intervals_hold_the_true_segregation_of_units_that_are_drawn_anew(kind: str, size: int) -> None:
+    rng = np.random.default_rng(4)
+    held = np.array([calibration.segregation.covered(rng, kind, size, i) for i in range(50)])
+    # Of 50 intervals of 95 percent 42 or fewer hold with probability 0.004. The plain bootstrap of D holds about 6 and
+    # 23 of them.
+    assert (held.sum(axis=0) > 42).all()
+
+
+def test_the_test_by_chance_keeps_its_size_in_small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration.segregation, "INTERVALS", {"some segregation": (100,)})
     told = {r.what: r for r in calibration.segregation.run(40, 1)}
     assert told["D, test by chance (permutation), 100 units of 10, all alike"].verdict == "within"
-    assert told["H, interval, 100 units of 100"].verdict == "within"
+    assert told["H, interval, some segregation, 100 units of 100"].verdict == "within"

@@ -273,6 +273,17 @@ def test_speeds_and_counts_that_cannot_be_are_refused():
         shrunken_speeds(good.with_columns(device_count=pl.lit(0)), vintage=Q)
     with pytest.raises(DataError, match="below 0"):
         parent_tiles(good.with_columns(speedtest_count=pl.lit(-1)), zoom=2, vintage=Q)
+    for speed in (-5.0, float("inf")):
+        for work in (lambda t: parent_tiles(t, zoom=2, vintage=Q),
+                     lambda t: speeds_of_areas(t, squares((0, 0, 1, 1)), "area", vintage=Q)):  # fmt: skip
+            with pytest.raises(DataError, match="speed or latency that is below 0 or infinite"):
+                work(good.with_columns(upload_kbps=pl.lit(speed)))
+    text = pl.DataFrame({"area": ["a"], "geometry_wkb": ["POLYGON"]})
+    with pytest.raises(SchemaError, match="expected outlines as well-known binary"):
+        speeds_of_areas(good, text, "area", vintage=Q)
+    with pytest.raises(RangeError, match="vintage is None"):
+        parent_tiles(good, zoom=2, vintage=None)  # type: ignore[arg-type]
+    assert shrunken_speeds(good.clear(), vintage=Q).is_empty()
     with pytest.raises(DataError, match="no quadkey of zoom 9"):
         parent_tiles(good, zoom=9, vintage=Q)
     with pytest.raises(DataError, match="no quadkey"):

@@ -126,6 +126,16 @@ def test_a_missing_coordinate_stays_missing_and_leaves_the_others_alone() -> Non
 
 
 @pytest.mark.parametrize("function", [f for pair in PAIRS for f in pair])
+def test_half_a_point_is_none_and_never_stays_on_the_old_datum(function: Any) -> None:
+    east, north = function(np.array([116.404, np.nan]), np.array([np.nan, 39.915]))
+    assert np.isnan([*east, *north]).all()
+    assert np.isnan(function(116.404, float("nan"))).all()
+    frame = pl.DataFrame({"x": [116.404, None, 116.404, float("nan")], "y": [None, 39.915, float("nan"), 39.915]})
+    got = frame.select(*function(pl.col("x"), pl.col("y")))
+    assert got.null_count().row(0) == (4, 4)
+
+
+@pytest.mark.parametrize("function", [f for pair in PAIRS for f in pair])
 def test_swapped_coordinates_are_refused(function: Any) -> None:
     with pytest.raises(CoordinateError, match="swapped"):
         function(39.915, 116.404)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -49,6 +51,34 @@ def test_keys_are_kept_apart_and_a_gap_stays_a_gap():
     )
 
 
+def test_a_value_that_is_nan_is_a_gap_and_a_year_may_be_named_alone():
+    frame = pl.DataFrame({"adcode": ["a", "b", "c"], "year": [2020] * 3, "x": [3.0, float("nan"), 0.0]})
+    told = carry_over(frame, REFORM, "x", keys="year")
+    # m is a third of a and all of b, which is not known; n two thirds of a; c is empty of people, not of figures.
+    assert told.rows() == [("c", 2020, 0.0), ("m", 2020, None), ("n", 2020, pytest.approx(2.0))]
+
+
+@pytest.mark.parametrize("name", ["to_adcode", "from_adcode", "share"])
+def test_names_of_the_crosswalk_in_the_frame_change_nothing(name: str):
+    # A table that was carried over once before may well call its codes to_adcode.
+    people = pl.DataFrame({"adcode": ["a", "b", "c"], "population_persons": [900, 400, 50]})
+    plain = carry_over(people, REFORM, "population_persons")
+    assert carry_over(people.rename({"adcode": name}), REFORM, "population_persons", place=name).rows() == plain.rows()
+    keyed = carry_over(people.with_columns(pl.lit(7).alias(name)), REFORM, "population_persons", keys=name)
+    assert keyed.drop(name).rows() == plain.rows()
+    amounts = people.rename({"population_persons": name})
+    assert carry_over(amounts, REFORM, name).rows() == plain.rows()
+
+
+def test_a_reform_undone_gives_the_old_figures_back():
+    # Of m, which holds 300 from a and 400 from b, three sevenths go back to a.
+    people = pl.DataFrame({"adcode": ["a", "b", "c"], "population_persons": [900.0, 400.0, 50.0]})
+    back = pl.DataFrame({"from_adcode": ["n", "m", "m", "c"], "to_adcode": ["a", "a", "b", "c"],
+                         "share": [1.0, 3 / 7, 4 / 7, 1.0]})  # fmt: skip
+    again = carry_over(carry_over(people, REFORM, "population_persons"), back, "population_persons")
+    assert again["population_persons"].to_list() == pytest.approx([900, 400, 50], rel=1e-12)
+
+
 def test_the_districts_of_2010_become_the_sixteen_of_today():
     walk = crosswalk(before="2010-06-27")
     assert walk.height == 18
@@ -88,6 +118,8 @@ def test_a_crosswalk_that_would_not_keep_totals_is_refused(walk: pl.DataFrame, e
         (pl.DataFrame({"adcode": ["a", "z"], "x": [1.0, 2.0]}), DataError, "does not know 1 places, first 'z'"),
         (pl.DataFrame({"adcode": ["a", "a"], "x": [1.0, 2.0]}), DataError, "more than once"),
         (pl.DataFrame({"adcode": ["a"], "x": ["1"]}), SchemaError, "needs numbers"),
+        (pl.DataFrame({"adcode": ["a", None], "x": [1.0, 2.0]}), DataError, "'adcode' is empty in 1 rows"),
+        (pl.DataFrame({"adcode": ["a"], "x": [float("inf")]}), DataError, "infinite amount"),
     ],
 )
 def test_figures_that_would_be_lost_or_counted_twice_are_refused(
@@ -95,5 +127,14 @@ def test_figures_that_would_be_lost_or_counted_twice_are_refused(
 ):
     with pytest.raises(error, match=said):
         carry_over(frame, REFORM, "x")
+
+
+def test_days_that_cannot_be_are_refused():
     with pytest.raises(RangeError, match="Swap the two days"):
         crosswalk(before="2016-01-01", after="2010-01-01")
+    with pytest.raises(RangeError, match="'2010' is no day; expected year, month and day"):
+        crosswalk(before="2010")
+    with pytest.raises(RangeError, match="begins on 1987-01-01"):
+        crosswalk(before="1980-01-01")
+    # A moment of a day means the day.
+    assert crosswalk(before=datetime(2010, 6, 27, 12)).equals(crosswalk(before=date(2010, 6, 27)))

@@ -403,6 +403,14 @@ def test_wrong_columns_are_refused_at_the_call(arguments: dict[str, str]) -> Non
         places.add_up(population(SIXTEEN, [1.0] * 16).lazy(), **arguments)
 
 
+def test_columns_that_make_the_groups_may_have_any_name_but_those_of_the_result() -> None:
+    frame = pl.DataFrame({"adcode": ["110101", "110102"], "x": [1, 2], "total": 7, "places": "a", "everyone": True})
+    told = places.add_up(frame, "x", by=["total", "places", "everyone"], to="核心区")
+    assert told.row(0) == (7, "a", True, "core_area", 3, 2, True)
+    with pytest.raises(SchemaError, match="by= names 'adcode', which is the place or a column of the result"):
+        places.add_up(frame, "x", by="adcode", to="核心区")
+
+
 def test_an_empty_place_is_an_error() -> None:
     frame = pl.DataFrame({"adcode": ["110101", None], "persons": [1, 2]})
     with pytest.raises(DataError, match="empty"):

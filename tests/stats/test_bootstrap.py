@@ -36,6 +36,13 @@ def test_the_interval_of_599_draws_goes_from_number_16_to_number_584():
     assert (low, high) == (16, 584)
 
 
+def test_an_estimate_that_could_not_be_made_of_a_resample_is_an_error_and_shifts_no_bound():
+    draws = [*range(1, 599), float("nan")]
+    for work in (bootstrap.interval, bootstrap.two_sided_p):
+        with pytest.raises(DataError, match="1 of 599 resampled estimates are NaN"):
+            work(draws)
+
+
 def test_a_p_value_is_twice_the_smaller_share_with_zeros_halved():
     # 1 below, 2 at zero, 7 above: p̂ = (1 + 1) / 10.
     assert bootstrap.two_sided_p([-1, 0, 0, 1, 2, 3, 4, 5, 6, 7]) == pytest.approx(0.4)

@@ -124,3 +124,11 @@ def test_what_cannot_be_stacked_is_refused(change, said):
 
 def test_every_picture_has_a_text_for_people_who_cannot_see_it():
     assert a_line(daily([1.0]), alt="PM2.5 by day").html_attributes["aria-label"] == "PM2.5 by day"
+
+
+def test_large_type_leaves_more_room_for_the_value_beside_the_longest_bar():
+    rows = pl.DataFrame({"name": ["A"], "pm25_ugm3": [10.0]})
+    small, large = (charts.ranked(rows, "name", "pm25_ugm3", alt="x", lang="en", large=s) for s in (False, True))
+    assert (small.x_range.end, large.x_range.end) == pytest.approx((12.0, 14.0))
+    charts.update(large, rows.with_columns(pl.lit(20.0).alias("pm25_ugm3")))
+    assert large.x_range.end == pytest.approx(28.0)

@@ -164,3 +164,21 @@ def test_a_group_of_which_nothing_is_published_says_so_in_its_cell(lang, word):
     held = data(drawn.counted(rows, group="g", level="level", alt="Cells", lang=lang))
     assert held["text"] == [word, "43.2 %", word, "0 %"]  # nought is a figure
     assert held["colour"][0] == held["colour"][2] != held["colour"][3]
+
+
+def test_large_type_folds_the_names_of_groups_and_axes_so_that_a_phone_has_room():
+    rows = pl.DataFrame(
+        {"g": ["With a disability"], "level": ["use"], "value": [None]}, schema_overrides={"value": float}
+    )
+    small, large = (
+        drawn.counted(rows, group="g", level="level", alt="Cells", lang="en", large=s) for s in (False, True)
+    )
+    assert small.y_range.factors == ["With a disability"]
+    assert large.y_range.factors == ["With a\ndisability"]
+    assert data(large)["group"] == large.y_range.factors
+    line = pl.DataFrame({"population_share": [0.0, 1.0], "value_share": [0.0, 1.0]})
+    held = "Share: households without internet"
+    plots = [
+        drawn.curve(line, ranked_by="People", held=held, name="x", alt="c", lang="en", large=s) for s in (False, True)
+    ]
+    assert [p.yaxis[0].axis_label for p in plots] == [f"{held} (%)", "Share: households without\ninternet (%)"]

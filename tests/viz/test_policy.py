@@ -243,3 +243,43 @@ def test_a_line_can_stand_at_another_day_than_the_first_of_the_levers():
     (line,) = (item.location for item in plot.center if hasattr(item, "location"))
     # 182 of 365 days of 2027 are over on 2 July
     assert line == pytest.approx(2027 + 182 / 365)
+
+
+# large type
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_large_type_puts_the_interval_below_the_difference_and_always_takes_two_lines(lang):
+    known = {"quantity": "co2_t", "sector": "total", "unit": "t", "difference": -2e6, "lower": -3e6, "upper": -1e6}
+    none = {**known, "difference": 0.0, "lower": 0.0, "upper": 0.0}
+    plots = [
+        drawn.outcomes({"A": pl.DataFrame([known]), "B": pl.DataFrame([none])}, [("co2_t", "total")], alt="CO2",
+                       lang=lang, large=large)
+        for large in (False, True)
+    ]  # fmt: skip
+    small, large = (data(p, "told")["text"] for p in plots)
+    if lang == "en":
+        assert small == ["A: −2.00 (−3.00 to −1.00) Mt", "B: 0 Mt"]
+        assert large == ["A: −2.00 Mt\n(−3.00 to −1.00)", "B: 0 Mt\n"]
+    # whatever the type, the same is said
+    assert [sorted(t.replace("\n", " ").split()) for t in large] == [
+        sorted(t.replace("（", " （").replace("）", "） ").split()) for t in small
+    ]
+    # one head and, for each scenario, one line or two; a bar and a gap each
+    lines = [-p.y_range.start for p in plots]
+    assert lines[1] - lines[0] == 2
+    ys = [*data(plots[1], "told")["y"], *data(plots[1])["y"]]
+    assert len(set(ys)) == len(ys)
+
+
+def test_large_type_writes_the_last_phase_from_its_end_and_folds_long_levers():
+    phases = tuple(Phase("段", f"Phase {y}", y, y + 3) for y in (2023, 2027, 2032))
+    plan = Scenario("甲", "A", [Change("digital_training", 0.3, 2026)], phases=phases)
+    small, large = (drawn.timeline(plan, alt="When", lang="en", large=size) for size in (False, True))
+    assert data(small, "phases")["align"] == ["left"] * 3
+    assert data(large, "phases")["align"] == ["left", "left", "right"]
+    # runs end with 2035
+    assert data(large, "phases")["text_x"] == [2023.0, 2027.0, 2036.0]
+    (head,) = data(large, "heads")["text"]
+    assert head == "Digital-skills training\nfor older people"
+    assert small.y_range.start - large.y_range.start == 1

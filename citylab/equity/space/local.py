@@ -43,6 +43,9 @@ RESULT = {
 }  # fmt: skip
 """Columns of every result, after those of ``by`` and the place."""
 
+_UPWARD = (HOT, LOW_OUTLIER)
+"""Clusters whose neighbours lie above what chance makes; those of the others lie below."""
+
 _CELLS = 1 << 22
 """Numbers that one batch of places by draws holds at a time."""
 
@@ -84,9 +87,10 @@ def local_moran(
         the others were dealt out anew; exact); ``p_sim`` (two-sided, twice that of programs which choose the side by
         the data); ``p_adjusted``, ``correction``, ``alpha``; ``quadrant`` (HH, LL, HL, LH: own value and neighbours
         above or below the mean); ``cluster``: ``hot_spot`` (HH), ``cold_spot`` (LL), ``high_outlier`` (HL),
-        ``low_outlier`` (LH) or ``not_significant``; ``n`` (places of the group that count), ``n_neighbours``,
-        ``permutations``, ``seed``, and ``note``: why there is no statistic (``island``, ``missing``, ``few_places``,
-        ``no_variation``).
+        ``low_outlier`` (LH) or ``not_significant`` (also where ``p_adjusted`` is small because the neighbours lie on
+        the other side of what chance makes than the name says, see Notes); ``n`` (places of the group that count),
+        ``n_neighbours``, ``permutations``, ``seed``, and ``note``: why there is no statistic (``island``, ``missing``,
+        ``few_places``, ``no_variation``).
 
     Raises
     ------
@@ -98,6 +102,11 @@ def local_moran(
     -----
     Hot spots are the centres of clusters: their neighbours belong to the cluster without being significant themselves.
     Local tests hold if the map as a whole has no pattern; where it has one, they find too much.
+
+    A test compares the neighbours with what the others would give, and their mean is not that of all places: round one
+    place that is far above all others the best of the others can lie below the mean of all (HL) and yet be more than
+    chance makes them. Such a place is no outlier among low neighbours, and no cluster is named. Programs that name the
+    cluster by the quadrant alone call it a significant high outlier.
 
     References
     ----------
@@ -161,7 +170,9 @@ def local_getis_ord(
     polars.LazyFrame or polars.DataFrame
         As of :func:`local_moran`; ``lag`` has the place itself in it if ``star``; ``statistic`` and ``z`` are the
         standardised Gi or Gi*; ``quadrant`` is empty; ``cluster`` is ``hot_spot``, ``cold_spot`` or
-        ``not_significant``. ``p_sim`` deals out the values of the others, so that Gi and Gi* share it.
+        ``not_significant``. ``p_sim`` deals out the values of the others, so that Gi and Gi* share it; where a place's
+        own value turns the sign of its Gi*, so that it is not the side on which its neighbours are beyond chance, no
+        cluster is named.
 
     Raises
     ------
@@ -357,8 +368,8 @@ def _located(
         raise RangeError(f"{what}: correction is {correction!r}; expected one of {', '.join(map(repr, CORRECTIONS))}.")
     if not 0 < alpha < 1:
         raise RangeError(f"{what}: alpha is {alpha}; expected a level between 0 and 1, such as 0.05.")
-    if permutations < 1:
-        raise RangeError(f"{what}: {permutations} permutations; local statistics are judged by at least one.")
+    if permutations < 1 or permutations != int(permutations):
+        raise RangeError(f"{what}: {permutations} permutations; local statistics are judged by at least one whole one.")
     keys: list[str] = keys_of(by)
     out = pl.Schema({**{c: schema[c] for c in [*keys, place]}, **RESULT})
 
@@ -394,12 +405,14 @@ def _located(
         up, down = tails(x, p.weights, permutations, seed)
         p_sim = np.where(sign == 0, 1.0, placed.pseudo_p(up, down, permutations))
         p_adjusted = adjusted(p_sim, correction)
+        # The test must speak for the side that the name of the cluster tells of.
+        named = (p_adjusted <= alpha) & (np.isin(clusters, _UPWARD) == (up < down))
         lag, z = p.weights @ x, standardised_lag(x, p.weights) * sign
         if star:
             lag, z = lag + _own(p, style) * x, told
         columns: dict[str, Any] = {
             _PLACE: p.ids, "lag": lag, "statistic": told, "z": z, "p_sim": p_sim, "p_adjusted": p_adjusted,
-            "quadrant": quadrants, "cluster": np.where(p_adjusted <= alpha, clusters, NOT_SIGNIFICANT),
+            "quadrant": quadrants, "cluster": np.where(named, clusters, NOT_SIGNIFICANT),
             "n_neighbours": np.diff(p.weights.indptr),
         }  # fmt: skip
         return pl.DataFrame(columns).to_dicts()

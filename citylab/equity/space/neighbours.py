@@ -105,7 +105,7 @@ def touching(
     Raises
     ------
     SchemaError
-        A column is missing.
+        A column is missing, or that of the outlines is not of bytes.
     DataError, OverlapError
         On collecting: an id twice, an outline that is missing, invalid or no polygon, or outlines that overlap, as they
         do where two files of different generalisation were joined: who touches whom could not be told.
@@ -124,6 +124,8 @@ def touching(
     """
     if contiguity not in {"queen", "rook"}:
         raise RangeError(f"contiguity is {contiguity!r}; expected 'queen' or 'rook'.")
+    schema = need_columns(lazily(frame)[0], [place, geometry], what="touching")
+    need_binary(schema[geometry], geometry, "touching")
 
     def work(table: pl.DataFrame) -> Links:
         import shapely
@@ -135,6 +137,20 @@ def touching(
         return one, other, np.ones(len(one))
 
     return _linked(frame, place, [geometry], work, what="touching")
+
+
+def need_binary(kind: pl.DataType, geometry: str, what: str) -> None:
+    """Make sure that a column can hold outlines.
+
+    Raises
+    ------
+    SchemaError
+        It is not of bytes.
+    """
+    if kind != pl.Binary:
+        raise SchemaError(
+            f"{what}: {geometry!r} is {kind}; expected outlines as well-known binary. Make them with shapely.to_wkb."
+        )
 
 
 def outlines(table: pl.DataFrame, place: str, geometry: str, *, what: str) -> tuple[Any, Ints, Ints]:
@@ -149,12 +165,13 @@ def outlines(table: pl.DataFrame, place: str, geometry: str, *, what: str) -> tu
     """
     import shapely
 
-    shapes = shapely.from_wkb(table[geometry].to_list())
+    shapes = shapely.from_wkb(table[geometry].to_list(), on_invalid="ignore")
     polygon = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
     odd = shapely.is_missing(shapes) | ~np.isin(shapely.get_type_id(shapes), polygon) | ~shapely.is_valid(shapes)
     if odd.any():
         raise DataError(
-            f"{what}: the outline of {table[place].filter(pl.Series(odd))[0]!r} is missing, no polygon or not valid. "
+            f"{what}: the outline of {table[place].filter(pl.Series(odd))[0]!r} is missing, no polygon, not valid or "
+            "no well-known binary. "
             "Repair it (shapely.make_valid) or leave the place out."
         )
     one, other = shapely.STRtree(shapes).query(shapes, predicate="intersects")
@@ -198,8 +215,8 @@ def nearest(frame: Frame, place: str, *, k: int, coordinates: tuple[str, str] = 
     Raises
     ------
     SchemaError, CoordinateError, DataError
-        A column is missing; a coordinate is missing or cannot be; an id twice, or two places at one point, which would
-        be each other's neighbours whatever lies around them.
+        A column is missing; a coordinate is missing or cannot be; no rows, an id twice, or two places at one point,
+        which would be each other's neighbours whatever lies around them.
     RangeError
         ``k`` cannot be.
 
@@ -213,9 +230,9 @@ def nearest(frame: Frame, place: str, *, k: int, coordinates: tuple[str, str] = 
         raise RangeError(f"k is {k}; expected at least 1 neighbour.")
 
     def work(table: pl.DataFrame) -> Links:
+        tree, at, unit = _tree(table, place, coordinates, "nearest")
         if table.height <= k:
             raise RangeError(f"nearest: {table.height} places cannot have {k} neighbours each; take a smaller k.")
-        tree, at, unit = _tree(table, place, coordinates, "nearest")
         distance, found = tree.query(at, k=k + 1)
         if (distance[:, 1] * unit <= 0).any():
             twin = int(np.argmax(distance[:, 1] * unit <= 0))
@@ -438,6 +455,8 @@ def _tree(table: pl.DataFrame, place: str, coordinates: tuple[str, str], what: s
     """Return a search tree, the points in its units, and the kilometres of one of its units."""
     from sklearn.neighbors import BallTree
 
+    if table.is_empty():
+        raise DataError(f"{what}: the frame has no rows. Check the filter before it.")
     first, second = coordinates
     need_numbers(table.schema, coordinates, what=what)
     points = table.select(pl.col(c).cast(pl.Float64) for c in coordinates).to_numpy()

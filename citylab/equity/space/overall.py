@@ -247,8 +247,8 @@ def moran_bivariate(
     Returns
     -------
     polars.LazyFrame or polars.DataFrame
-        As of :func:`moran`, ``statistic`` being ``moran_bivariate``; ``expected``, ``sd``, ``z`` and ``p`` are empty:
-        no formula is used.
+        As of :func:`moran`, ``statistic`` being ``moran_bivariate``, which of a value with itself is Moran's I for
+        every ``style``; ``expected``, ``sd``, ``z`` and ``p`` are empty: no formula is used.
 
     Raises
     ------
@@ -271,12 +271,13 @@ def moran_bivariate(
 
     def made(p: Placed) -> list[_Drawn]:
         x, y = _z(p.values[value]), _z(p.values[other])
-        lag = p.weights.T @ x
+        lag, total = p.weights.T @ x, float(p.weights.sum())
 
         def of(dealt: Floats) -> Floats:
-            return np.asarray(dealt @ lag / p.n)
+            return np.asarray(dealt @ lag / total)
 
-        return [_Drawn("moran_bivariate", float(y @ lag / p.n), None, None, of, y, float(np.abs(lag).max()))]
+        size = float(np.abs(lag).max()) * p.n / total
+        return [_Drawn("moran_bivariate", float(y @ lag / total), None, None, of, y, size)]
 
     return _told(
         frame, [value, other], place, neighbours, made, ["moran_bivariate"], what="moran_bivariate", by=by, style=style,

@@ -37,6 +37,7 @@ _SHARE = "_share"
 _CELLS = 1 << 22
 """Numbers that one batch of draws holds at a time."""
 _SHOWN = 5
+_TRACE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ def check_draws(permutations: int, level: float, alternative: str, what: str) ->
         )
     if not 0 < level < 1:
         raise RangeError(f"{what}: level is {level}; expected a share between 0 and 1, such as 0.95.")
-    least = int(np.ceil(2 / (1 - level))) - 1
+    if permutations < 0 or permutations != int(permutations):
+        raise RangeError(f"{what}: permutations is {permutations}; expected a whole number, or 0 for none.")
+    # 2 / (1 - 0.9) is a trace above 20.
+    least = int(np.ceil(2 / (1 - level) - _TRACE)) - 1
     if permutations and permutations < least:
         raise RangeError(
             f"{what}: {permutations} permutations cannot tell a level of {level:g}; take {least} at least, or 0."
@@ -192,11 +196,18 @@ def refuse_values(table: pl.DataFrame, numbers: Sequence[str], what: str) -> Non
         values = table[column].cast(pl.Float64).fill_nan(None).drop_nulls()
         if values.is_infinite().any():
             raise DataError(f"{what}: column {column!r} holds infinite values. Find the division by 0 that made them.")
-        largest = values.to_numpy().max(initial=0.0)
-        if column.endswith(_SHARE) and largest > 1:
+        if not column.endswith(_SHARE):
+            continue
+        smallest, largest = values.to_numpy().min(initial=0.0), values.to_numpy().max(initial=0.0)
+        if largest > 1:
             raise DataError(
                 f"{what}: {column!r} is a share by its name, 0 to 1, but reaches {largest:g}. If it is given in "
                 f"percent, divide it by 100, or name it {column.removesuffix(_SHARE) + '_pct'!r}."
+            )
+        if smallest < 0:
+            raise DataError(
+                f"{what}: {column!r} is a share by its name, 0 to 1, but goes down to {smallest:g}. If it is a "
+                f"difference of shares, name it {column.removesuffix(_SHARE) + '_difference'!r}."
             )
 
 

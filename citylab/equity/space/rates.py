@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 Kind = Literal["rate", "share"]
-NO_EXCESS, NO_POPULATION, ONE_PLACE, NO_EVENTS = "no_excess_variation", "no_population", "one_place", "no_events"
+NO_EXCESS, NO_POPULATION, ONE_PLACE = "no_excess_variation", "no_population", "one_place"
+NO_EVENTS, ALL_EVENTS = "no_events", "all_events"
 RESULT = {
     "rate": pl.Float64(), "rate_shrunken": pl.Float64(), "lower": pl.Float64(), "upper": pl.Float64(),
     "level": pl.Float64(), "own_share": pl.Float64(), "mean_rate": pl.Float64(), "n": pl.Int64(),
@@ -68,8 +69,8 @@ def shrunken_rates(
         ``rate_shrunken`` with ``lower``, ``upper`` and ``level``, ``own_share`` (weight of the place's own rate,
         0 to 1), ``mean_rate`` (of all places together), ``n`` and ``n_missing`` (places of the group with and without
         both counts), ``note``: ``no_excess_variation`` where places differ no more than chance makes them, so that all
-        get the mean; ``no_population``; ``missing``; ``one_place``, whose rate stays; ``no_events``, which leaves no
-        interval; ``no_rows``.
+        get the mean; ``no_population``; ``missing``; ``one_place``, whose rate stays; ``no_events``, or
+        ``all_events`` where everybody of a share has it, which leave no interval; ``no_rows``.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def shrunken_rates(
                             ((events, _EVENTS), (population, _PEOPLE)))
         )  # fmt: skip
         refuse_counts(counts, _EVENTS, _PEOPLE, place, is_share=kind == "share", what="shrunken_rates")
-        parts = counts.partition_by(keys) if keys else [counts]
+        parts = (counts.partition_by(keys) if keys else []) or [counts]
         for part in parts:
             one_row_each(part, place, "shrunken_rates")
         told = pl.concat([_shrunken(part, kind, level) for part in parts])
@@ -172,8 +173,8 @@ def _shrunken(part: pl.DataFrame, kind: Kind, level: float) -> pl.DataFrame:
         _, lower, upper = posterior(e, b, mean, spread, kind, level)
     elif spread <= 0:
         note = NO_EXCESS
-    if mean <= 0:
-        note, lower, upper = NO_EVENTS, np.full(len(e), np.nan), np.full(len(e), np.nan)
+    if mean <= 0 or (kind == "share" and mean >= 1):
+        note, lower, upper = NO_EVENTS if mean <= 0 else ALL_EVENTS, np.full(len(e), np.nan), np.full(len(e), np.nan)
     told = rows.with_columns(
         pl.Series("rate", e / b), pl.Series("rate_shrunken", own * e / b + (1 - own) * mean),
         pl.Series("lower", lower).fill_nan(None), pl.Series("upper", upper).fill_nan(None),

@@ -121,6 +121,27 @@ def test_a_place_at_the_mean_is_never_significant():
     assert found.select("statistic", "p_sim", "quadrant", "cluster").row(0) == (0.0, 1.0, None, "not_significant")
 
 
+def test_a_name_of_a_cluster_tells_of_the_side_on_which_the_neighbours_are_beyond_chance():
+    # Place 0 is at 1000 and its three neighbours are the three highest of 39 others: of their C(39, 3) = 9139 threes
+    # one has so high a sum. All lie below the mean of all, (1000 + 0 + ... + 38) / 40 = 43.525: the quadrant is HL, but
+    # nothing is lower about the neighbours than chance makes it.
+    values = pl.DataFrame({"place": range(40), "use": [1000.0, *range(39)]})
+    star = [(0, 37), (0, 38), (0, 39)]
+    ring = space.pairs(pl.DataFrame([*star, *((i, i + 1) for i in range(1, 39))], schema=["a", "b"], orient="row"),
+                       "a", "b")  # fmt: skip
+    told = space.local_moran(values, "use", "place", ring, correction="none", permutations=1999).row(0, named=True)
+    assert told["quadrant"] == "HL" and told["p_sim"] < 0.01 and told["cluster"] == "not_significant"
+    # Gi* of a place far below its high neighbours: the sum of the four is low, that of the three is not.
+    low = pl.DataFrame({"place": range(40), "use": [-1000.0, *range(39)]})
+    told = space.local_getis_ord(low, "use", "place", ring, correction="none", permutations=1999).row(0, named=True)
+    assert told["z"] < 0 and told["p_sim"] < 0.01 and told["cluster"] == "not_significant"
+    # Without itself (Gi) the neighbours alone are told, and they are a hot spot.
+    told = space.local_getis_ord(low, "use", "place", ring, star=False, correction="none").row(0, named=True)
+    assert told["z"] > 0 and told["cluster"] == "hot_spot"
+    # As a low place among high ones it is an outlier, by the test and by its quadrant.
+    assert space.local_moran(low, "use", "place", ring, correction="none")["cluster"][0] == "low_outlier"
+
+
 def test_without_a_pattern_five_places_in_a_hundred_are_below_five_percent():
     rng = np.random.default_rng(8)
     links, low = lattice(7, 7), []
@@ -186,6 +207,27 @@ def test_islands_and_places_without_a_value_keep_a_row_that_says_so():
     assert set(told["n"]) == {4}
     with pytest.raises(DataError, match="no neighbour with a value: 'e'"):
         space.local_moran(places, "use_share", "id", links, islands="refuse")
+
+
+@pytest.mark.parametrize("correction", ["fdr", "bonferroni"])
+def test_places_that_do_not_count_are_not_among_the_tests_that_are_corrected_for(correction):
+    x = np.random.default_rng(6).normal(size=(6, 6)).cumsum(axis=0)
+    more = pl.concat([cells(x), pl.DataFrame({"cell": [36, 37, 38], "use": [float("nan"), None, 50.0]})])
+    ask = {"correction": correction, "permutations": 1999, "seed": 3}
+    alone = space.local_moran(cells(x), "use", "cell", lattice(6, 6), **ask)
+    among = space.local_moran(more, "use", "cell", lattice(6, 6), **ask)
+    assert among.head(36).equals(alone)
+    assert among.tail(3).select("p_sim", "p_adjusted", "cluster").null_count().row(0) == (3, 3, 3)
+
+
+def test_a_place_of_one_neighbour_is_judged_by_that_one_alone():
+    # Nine places; the first has the last as its only neighbour, and that is the highest of the eight others: one deal
+    # in eight puts it there, so that the two-sided p is 2/8, and nothing of one neighbour among eight can be rarer.
+    values = pl.DataFrame({"place": range(9), "use": [5.0, 1.0, 2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 9.0]})
+    links = space.pairs(pl.DataFrame({"a": [0, *range(1, 8)], "b": [8, *range(2, 9)]}), "a", "b")
+    told = space.local_getis_ord(values, "use", "place", links, star=False, permutations=9999, correction="none")
+    assert told["n_neighbours"][0] == 1
+    assert told["p_sim"][0] == pytest.approx(2 / 8, abs=0.03)
 
 
 def test_groups_are_told_apart_and_degenerate_ones_say_why():
@@ -256,7 +298,7 @@ def test_what_the_benchmark_times_is_the_same_work():
 def test_every_code_of_a_result_has_words_in_both_languages():
     notes = {
         placed.ISLAND, placed.MISSING, placed.NO_ROWS, placed.FEW_PLACES, placed.NO_VARIATION, overall.ALL_ONE_CLASS,
-        rates.NO_EXCESS, rates.NO_POPULATION, rates.ONE_PLACE, rates.NO_EVENTS, speedtests.FEW_TILES,
+        rates.NO_EXCESS, rates.NO_POPULATION, rates.ONE_PLACE, rates.NO_EVENTS, rates.ALL_EVENTS, speedtests.FEW_TILES,
         speedtests.FEW_COUNTS, speedtests.COUNT_TELLS, speedtests.OUTSIDE, speedtests.NO_SPREAD,
     }  # fmt: skip
     assert {f"note_{n}" for n in notes} <= set(WORDS)

@@ -64,6 +64,10 @@ def test_overlapping_and_broken_outlines_are_refused():
     bow_tie = shapely.to_wkb(shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]))
     with pytest.raises(DataError, match="not valid"):
         space.touching(pl.DataFrame({"id": ["a"], "geometry_wkb": [bow_tie]}), "id")
+    with pytest.raises(DataError, match="no well-known binary"):
+        space.touching(pl.DataFrame({"id": ["a"], "geometry_wkb": [b"POLYGON"]}), "id")
+    with pytest.raises(SchemaError, match=r"'geometry_wkb' is String; expected outlines as well-known binary"):
+        space.touching(pl.LazyFrame({"id": ["a"], "geometry_wkb": ["POLYGON ((0 0, 1 0, 1 1, 0 0))"]}), "id")
     with pytest.raises(DataError, match="missing"):
         space.touching(pl.DataFrame({"id": ["a"], "geometry_wkb": [None]}).cast({"geometry_wkb": pl.Binary}), "id")
 
@@ -134,6 +138,10 @@ def test_coordinates_that_cannot_be_are_refused():
     assert space.within(twins, "id", distance_km=1, coordinates=("x_m", "y_m")).height == 6
     with pytest.raises(RangeError, match="3 places cannot have 3 neighbours"):
         space.nearest(twins, "id", k=3, coordinates=("x_m", "y_m"))
+    for work in (lambda t: space.nearest(t, "id", k=1, coordinates=("x_m", "y_m")),
+                 lambda t: space.within(t, "id", distance_km=1, coordinates=("x_m", "y_m"))):  # fmt: skip
+        with pytest.raises(DataError, match="has no rows"):
+            work(twins.clear())
 
 
 def test_ids_of_another_type_and_ids_that_stand_twice_are_refused():

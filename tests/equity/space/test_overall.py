@@ -139,10 +139,15 @@ def test_counts_that_cannot_be_are_refused(offline, people, message):
         space.moran_rates(rows, "offline", "people", "id", LINE)
 
 
-def test_bivariate_moran_of_a_value_with_itself_is_moran():
-    both = table().with_columns(same=pl.col("use"))
-    told = space.moran_bivariate(both, "use", "same", "id", LINE, permutations=0)["value"].item()
-    assert told == pytest.approx(space.moran(table(), "use", "id", LINE, permutations=0)["value"].item())
+@pytest.mark.parametrize("style", ["row", "binary", "given"])
+def test_bivariate_moran_of_a_value_with_itself_is_moran_whatever_the_weights(style):
+    both, links = table().with_columns(same=pl.col("use")), LINE.with_columns(weight=pl.col("from_id") + 2.0)
+    ask = {"style": style, "permutations": 99, "seed": 1}
+    told = space.moran_bivariate(both, "use", "same", "id", links, **ask).row(0, named=True)
+    alone = space.moran(table(), "use", "id", links, **ask).row(0, named=True)
+    assert told["value"] == pytest.approx(alone["value"])
+    # Its deals leave the value itself where it is: on average its product with the dealt ones is near 0.
+    assert told["chance_lower"] < 0 < told["chance_upper"]
 
 
 def test_islands_and_gaps_are_counted_and_change_nothing_else():
@@ -201,8 +206,19 @@ def test_bad_options_and_values_are_refused():
         space.join_counts(table(X > 3), "use", "id", to_the_left)
     with pytest.raises(DataError, match="6 is a neighbour of 5 but has none itself"):
         space.moran(table(), "use", "id", LINE.filter(pl.col("from_id") < pl.col("to_id")))
+    for draws in (-5, 99.5):
+        with pytest.raises(RangeError, match=f"permutations is {draws}; expected a whole number"):
+            space.moran(table(), "use", "id", LINE, permutations=draws)  # type: ignore[arg-type]
+        with pytest.raises(RangeError, match=f"{draws} permutations; local statistics"):
+            space.local_moran(table(), "use", "id", LINE, permutations=draws)  # type: ignore[arg-type]
     with pytest.raises(RangeError, match="take 39 at least"):
         space.moran(table(), "use", "id", LINE, permutations=9)
+    # 19 draws and the data are twenty: the level 0.9 leaves one out at each end.
+    assert space.moran(table(), "use", "id", LINE, permutations=19, level=0.9).height == 1
+    with pytest.raises(RangeError, match="take 19 at least"):
+        space.moran(table(), "use", "id", LINE, permutations=18, level=0.9)
+    with pytest.raises(DataError, match=r"goes down to -0\.1.*difference"):
+        space.moran(table(X / 10 - 0.2).rename({"use": "use_share"}), "use_share", "id", LINE)
     with pytest.raises(RangeError, match="style is 'w'"):
         space.moran(table(), "use", "id", LINE, style="w")  # type: ignore[arg-type]
     with pytest.raises(RangeError, match="alternative"):

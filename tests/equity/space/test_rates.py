@@ -102,6 +102,19 @@ def test_one_place_keeps_its_rate_and_nobody_at_all_has_none():
     assert told([0, 0], [10, 20]).select("note", "rate_shrunken", "lower").rows() == [("no_events", 0.0, None)] * 2
 
 
+def test_a_share_that_everybody_has_is_told_without_an_interval_of_no_width():
+    # 30 of 30 households online in three villages is no proof that every household is: as with 0 of 30, no interval.
+    rows = told([10, 10, 10], [10, 10, 10], kind="share").select("note", "rate_shrunken", "lower", "upper").rows()
+    assert rows == [("all_events", 1.0, None, None)] * 3
+    # As a rate of events, of which one can have several, 10 of 10 is a rate like others.
+    assert set(told([10, 10, 10], [10, 10, 10])["note"]) == {"no_excess_variation"}
+
+
+def test_no_rows_give_no_rows():
+    none = towns([1], [5]).with_columns(year=2020).clear()
+    assert shrunken_rates(none, "offline", "people", "town", by="year").is_empty()
+
+
 def test_groups_shrink_to_their_own_mean():
     rows = pl.concat([towns([3, 30, 90], [10, 200, 300]).with_columns(year=2010),
                       towns([1, 2, 80], [10, 200, 300]).with_columns(year=2020)])  # fmt: skip
