@@ -19,8 +19,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent
 MIRROR = ROOT.parent / "shared" / "data"
 
-hypothesis.settings.register_profile("citylab", deadline=None)
-hypothesis.settings.register_profile("citylab-ci", deadline=None, derandomize=True, print_blob=True)
+# On a crowded machine making an example is slow; that says nothing of the code.
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("citylab", **_PATIENT)
+hypothesis.settings.register_profile("citylab-ci", derandomize=True, print_blob=True, **_PATIENT)
 
 _outside: list[str] = []
 _scratch = pytest.StashKey[Path]()

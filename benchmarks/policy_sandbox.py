@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from benchmarks.dashboards import PAGE, WAIT_MS, a_browser, warm_server
+from benchmarks.dashboards import WAIT_MS, a_browser, warm_server
 from benchmarks.measure import Row, Skipped
 
 if TYPE_CHECKING:
@@ -77,10 +77,10 @@ def rows() -> Iterator[Row]:
     """Open the page, move a lever and tell medians, the 95th percentile and the load of the machine."""
     from playwright.sync_api import Error
 
-    with warm_server() as url, a_browser() as browser:
+    with warm_server() as site, a_browser() as browser:
         try:
             page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-            page.goto(url.replace(PAGE, SANDBOX))
+            page.goto(f"{site}/{SANDBOX}?lang=en")
             page.wait_for_selector("body.ready", timeout=WAIT_MS)
             page.wait_for_function(f"""() => Bokeh.documents.some(d => [...d._all_models.values()]
                                        .some(m => m.name === "{FIRST_SOURCE}"))""", timeout=WAIT_MS)  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import param
 import polars as pl
 
-from citylab import catalog, settings, tables, vocabulary
+from citylab import catalog, tables, vocabulary
 from citylab.app import city
 from citylab.app.parts import Changed, Number, Picture, cautions_on_page, pick, text
 from citylab.app.state import PageState
@@ -75,18 +75,7 @@ _T_PER_TWH = 1e6  # of a factor of 1 t/MWh
 
 # data, once for all readers
 
-
-def _is_here(dataset: str) -> bool:
-    """Return whether a remote set can be had without a network: from the cache or from the mirror."""
-    declared = catalog.declaration(dataset)
-    mirror = settings.mirror_dir()
-    if fetching.is_ready(declared):
-        return True
-    wanted = [f.mirror.path if f.mirror else "" for f in declared.files]
-    return mirror is not None and all(w and (mirror / w).is_file() for w in wanted)
-
-
-HAS_ACCOUNTS = _is_here(ACCOUNTS)
+HAS_ACCOUNTS = fetching.is_at_hand(catalog.declaration(ACCOUNTS))
 SOURCES = (
     FUA, PROVINCE, COUNTRY_DAYS, GRID, INDICATORS, GDP, CENSUS, COUNTRIES, city.DISTRICTS,
     *([ACCOUNTS] if HAS_ACCOUNTS else []),

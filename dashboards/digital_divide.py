@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import param
 import polars as pl
 
-from citylab import catalog, settings, tables, vocabulary
+from citylab import catalog, tables, vocabulary
 from citylab.app import city
 from citylab.app.parts import Number, Picture, cautions_on_page, no_number, pick
 from citylab.app.state import PageState
@@ -27,7 +27,7 @@ from citylab.equity.decomposition import between_within
 from citylab.equity.gap import TOTAL, GapDecomposition, oaxaca
 from citylab.equity.inequality import inequality, lorenz
 from citylab.equity.sampling import DEFAULT
-from citylab.errors import CitylabError
+from citylab.errors import CitylabError, DataError
 from citylab.viz import charts, claims, figures, maps, numbers
 from citylab.viz import equity as drawn
 from citylab.viz import frontier as drawn_frontier
@@ -52,18 +52,7 @@ AGES, ZONES = "nbs__census_district_structure", "bjstats__census_district_popula
 CNNIC, SKILLS = "cnnic__halfyearly_country_internet", "cnnic__halfyearly_agegroup_skill"
 PLANS = "plans__undated_plan_claim"
 
-
-def _is_here(dataset: str) -> bool:
-    """Return whether a remote set can be had without a network: from the cache or from the mirror."""
-    declared = catalog.declaration(dataset)
-    if fetching.is_ready(declared):
-        return True
-    mirror = settings.mirror_dir()
-    wanted = [f.mirror.path if f.mirror else "" for f in declared.files]
-    return mirror is not None and all(w and (mirror / w).is_file() for w in wanted)
-
-
-HAS_GLOBE = _is_here(GLOBE)
+HAS_GLOBE = fetching.is_at_hand(catalog.declaration(GLOBE))
 """Whether the countries' outlines are here; without them the page goes without the countries' neighbours."""
 SOURCES = (
     COUNTRIES, GDP, ACS, BROADBAND, EUROPE, COUNTIES, PROVINCES, CNNIC, SKILLS, PLANS, AGES, ZONES, OUTLINES, BORDERS,
@@ -454,6 +443,10 @@ def _why(data: str, outcome: str, when: str) -> GapDecomposition | str:
         return str(error)
 
 
+_NEW_SOURCE = ("中国来源更换", "China: new source")
+_NEW_BASE = ("基数调整", "new base")
+
+
 @dataclass(frozen=True)
 class Course:
     """How a gap, or the spread of places, went over time; or why that cannot be told."""
@@ -464,7 +457,9 @@ class Course:
     table: pl.DataFrame | None = None
     verdicts: tuple[tuple[str, str], ...] = ()
     n: tuple[int, ...] = ()
-    breaks: tuple[int, ...] = ()
+    breaks: tuple[int | dt.date, ...] = ()
+    since: dt.date | None = None
+    """First time of the verdicts, where a break keeps earlier ones out of them."""
     is_spread: bool = False
 
     @property
@@ -503,11 +498,11 @@ def _course_of_ends(rows: pl.DataFrame, outcome: str, by: str, weight: str | Non
     return _of_gap(found, lines, (FIFTHS[0], FIFTHS[-1]))
 
 
-def _of_gap(found: trend.GapTrend, lines: pl.DataFrame, order: tuple[str, ...], breaks: tuple[int, ...] = ()) -> Course:
+def _of_gap(found: trend.GapTrend, lines: pl.DataFrame, order: tuple[str, ...]) -> Course:
     said = tuple((m, found.verdict(m)) for m in found.table["measure"].unique(maintain_order=True))
     last = lines.filter(pl.col("when") == pl.col("when").max())
     n = tuple(last["n"]) if "n" in lines.columns else ()
-    return Course(lines=lines, order=order, table=found.tidy(), verdicts=said, n=n, breaks=breaks)
+    return Course(lines=lines, order=order, table=found.tidy(), verdicts=said, n=n)
 
 
 def _course_of_countries(outcome: str) -> Course:
@@ -549,9 +544,14 @@ def _course_of_china(outcome: str) -> Course:
         )
         for g, c in parts.items()
     )  # fmt: skip
-    found = trend.trend_of_gap(told.drop_nulls("value"), value="value", group="group", time="when",
+    breaks = trend.declared_breaks(outcome, place="CHN")["year_after"].to_list()
+    found = trend.trend_of_gap(told.drop_nulls("value"), value="value", group="group", time="when", breaks=breaks,
                                rounding=ROUNDING_PCT, bound=_PERCENT)  # fmt: skip
-    return _of_gap(found, told, tuple(parts))
+    # A change from one base to the next is none of the gap: the verdicts are those since the last break
+    last = found.table.filter(pl.col("regime") == pl.col("regime").max())
+    said = tuple(last.select("measure", "verdict").iter_rows())
+    since = last["from"][0]
+    return Course(lines=told, order=tuple(parts), table=last, verdicts=said, breaks=(since,), since=since)
 
 
 @lru_cache(maxsize=1)
@@ -623,6 +623,10 @@ def _villages() -> pl.DataFrame:
 def _frontier(service: str, objective: price.Objective) -> pl.DataFrame:
     plan = price.programme(_villages(), service)
     whole = price.price_of_closing(plan.demand, plan.options, plan.links, [1.0])["cost"].item()
+    if whole is None:
+        raise DataError(
+            "No plan that reaches everybody was found in time. Load the page again when the machine is idle."
+        )
     budgets = [whole * k / STEPS for k in range(1, STEPS + 1)]
     found = plan.frontier(budgets, objective=objective, group="group")
     return found.points.with_columns(objective=pl.lit(objective))
@@ -865,6 +869,7 @@ def _closing(state: State, lang: Language) -> Number:
     if not course.verdict:
         return no_number(label, lang, pick(course.why, lang))
     times = [] if course.lines is None else course.lines["when"].sort().to_list()
+    times = [t for t in times if course.since is None or t >= course.since]
     ends = " – ".join(f"{t:%Y-%m}" if isinstance(t, dt.date) else str(t) for t in (times[0], times[-1]))
     more = pick(("；", "; "), lang).join(_verdicts(course, lang))
     n = (
@@ -1224,7 +1229,7 @@ def _trend_picture(state: State) -> Picture:
         return drawn.gap_lines(
             course.lines.with_columns(pl.col("group").replace(words)), time="when", value="value", group="group",
             order=list(words.values()), low="lower" if has_ends else None, high="upper" if has_ends else None,
-            breaks=[(y, pick(("中国来源更换", "China: new source"), lang)) for y in course.breaks], unit=unit,
+            breaks=[(at, pick(_NEW_BASE if course.since else _NEW_SOURCE, lang)) for at in course.breaks], unit=unit,
             title=axis if course.is_spread else _outcome(state.of("outcome"), lang), alt=title(lang), lang=lang,
             large=state.is_large, height=_MAP_PX,
         )  # fmt: skip
@@ -1236,8 +1241,10 @@ def _trend_picture(state: State) -> Picture:
         said = pick(("；", "; "), lang).join(_verdicts(course, lang))
         more = {
             "cnnic": ("六期多有空缺，不足以断定趋势。城镇在内嵌表中只有 2020-12 一期，所以比较全国（含农村）与农村；"
+                      "2020-12 与 2021-12 之间基数已调整（似按第七次人口普查），其间的变化不计入判断。"
                       "区间只计舍入，抽样误差未公布。",
-                      "Six surveys with gaps are too few to settle a trend. "
+                      "Six surveys with gaps are too few to settle a trend. Between 2020-12 and 2021-12 the base moved "
+                      "(to the census of 2020, it seems), and that change takes no part in the verdict. "
                       "Urban use stands in the table once (2020-12), so everybody (rural people too) and rural are "
                       "compared; the interval is of rounding only, the error of the sample is not published."),
             "countries": (f"按 {FIRST_YEAR} 年人均 GDP 固定分组，只取每年都有数的国家，同权；各年按独立样本计，"

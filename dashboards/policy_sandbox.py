@@ -27,7 +27,7 @@ from citylab.policy.scenario import Change, Scenario, diff
 from citylab.policy.simulate import TOTAL, Result, simulate
 from citylab.policy.state import SECTORS
 from citylab.policy.world import GROUPS, World
-from citylab.viz import numbers, theme
+from citylab.viz import numbers
 from citylab.viz import policy as drawn
 
 if TYPE_CHECKING:
@@ -473,8 +473,8 @@ def pictures(state: State) -> list[Picture]:
         return key(lang, reference=True) + pick(
             (f"范围一和二；一吨只计一次。数字是与参考之差（{how(state, lang)}）。",
              "Scopes 1 and 2; each tonne is counted once. The numbers are differences from the reference "
-             f"({how(state, lang)})."), lang,
-        )  # fmt: skip
+             f"({how(state, lang)}). "), lang,
+        ) + html.escape(state.run().result.level_note(lang) or "")  # fmt: skip
 
     def when_note(lang: Language) -> str:
         if state.compare:
@@ -865,12 +865,8 @@ def controls(state: State, lang: Language) -> pn.Column:
 
 def build() -> pn.Template:
     """Return the page for one reader."""
-    import panel as pn
-
     from citylab.app import shell
 
-    if pn.state.curdoc is not None:
-        theme.name_controls(pn.state.curdoc)
     return shell.dashboard(State(), globals())
 
 

@@ -24,7 +24,7 @@ from citylab.app.state import LOOKS, PageState, Stopped
 from citylab.app.styles import css
 from citylab.errors import CitylabError
 from citylab.settings import Language
-from citylab.viz import tables
+from citylab.viz import tables, theme
 from citylab.viz.maps import offline_spec
 from citylab.viz.notebook import deck_pane
 
@@ -50,13 +50,22 @@ class _Card:
         self.drawn: Any = None
         self.problem = ""
         self.view: Literal["chart", "table", "download"] = "chart"
-        self.head = _pane()
+        self.head = _pane(styles={"flex": "1 1 12rem"})
         self.choice = pn.widgets.RadioButtonGroup(value="chart", options=self._options(), margin=0, align="end",
                                                   button_style="outline", stylesheets=[css("inside")])  # fmt: skip
         self.body = pn.Column(sizing_mode="stretch_width", margin=0)
         self.note = _pane()
         self.whole = pn.Column(
-            pn.Row(self.head, self.choice, sizing_mode="stretch_width", margin=0),
+            # Beside each other where there is room, else one below the other
+            pn.FlexBox(
+                self.head,
+                self.choice,
+                flex_wrap="wrap",
+                justify_content="space-between",
+                gap="0 8px",
+                sizing_mode="stretch_width",
+                margin=0,
+            ),
             self.body,
             self.note,
             sizing_mode="stretch_width",
@@ -239,8 +248,8 @@ def _unforeseen(error: Exception, lang: Language) -> str:
     return f"{type(error).__name__}: {error}; {vocabulary.say('not_drawn', lang)}."
 
 
-def _pane(text: str = "") -> pn.pane.HTML:
-    return pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[css("inside")])
+def _pane(text: str = "", **options: Any) -> pn.pane.HTML:
+    return pn.pane.HTML(text, sizing_mode="stretch_width", margin=0, stylesheets=[css("inside")], **options)
 
 
 class _Busy:
@@ -286,6 +295,12 @@ class _Page(pn.Template):
 
     def __repr__(self, depth: int = 0) -> str:
         return "citylab page"
+
+    def server_doc(self, doc: Any = None, title: str | None = None, location: Any = True) -> Any:
+        """Fill the document; Bokeh looks for its models once at the end, and not after each root."""
+        doc = doc or pn.state.curdoc
+        with doc.models.freeze():
+            return super().server_doc(doc, title, location)
 
 
 def numbers_html(numbers: Sequence[Number]) -> str:
@@ -397,6 +412,8 @@ def page(
         Give it to the server, or call ``.servable()``.
     """
     pn.extension(*EXTENSIONS)
+    if pn.state.curdoc is not None:  # else a page that is not served: in a test, in a notebook
+        theme.name_controls(pn.state.curdoc)
     refused = url.read(state, _asked())
     state.forget()
     if prepare is not None:

@@ -61,6 +61,13 @@ def is_ready(declared: Declaration) -> bool:
     return cached_table(declared).is_file()
 
 
+def is_at_hand(declared: Declaration) -> bool:
+    """Return whether a set can be loaded now without a network: it is ready, or all its files are in the mirror."""
+    mirror = settings.mirror_dir()
+    copies = [mirror / f.mirror.path if mirror and f.mirror else None for f in declared.files]
+    return is_ready(declared) or all(copy is not None and copy.is_file() for copy in copies)
+
+
 def recipe(declared: Declaration) -> Callable[[list[Any]], Any]:
     """Return the function that the declaration names."""
     module, _, name = declared.recipe.partition(":")

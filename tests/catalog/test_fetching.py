@@ -16,7 +16,7 @@ import pytest
 
 import citylab as cl
 from citylab import settings
-from citylab.catalog.fetching import cached_table, fingerprint, is_ready, raw_files
+from citylab.catalog.fetching import cached_table, fingerprint, is_at_hand, is_ready, raw_files
 from citylab.catalog.registry import declaration
 from citylab.errors import DataError, IntegrityError, OfflineError
 
@@ -88,8 +88,19 @@ def test_the_mirror_comes_before_the_network(toy, publisher, tmp_path: Path, mon
     (tmp_path / "mirror" / "raw.csv.gz").write_bytes(gzip.compress(raw))
     monkeypatch.setenv("CITYLAB_MIRROR", str(tmp_path / "mirror"))
     publisher.offers["/file"] = raw
-    cl.fetch(toy("/file", mirror={"path": "raw.csv.gz", "form": "original"}))
+    dataset = toy("/file", mirror={"path": "raw.csv.gz", "form": "original"})
+    assert is_at_hand(declaration(dataset))
+    cl.fetch(dataset)
     assert publisher.asked == []
+
+
+def test_a_set_without_copy_in_the_mirror_is_at_hand_once_it_was_fetched(toy, publisher, tmp_path, monkeypatch, raw):
+    monkeypatch.setenv("CITYLAB_MIRROR", str(tmp_path))
+    publisher.offers["/file"] = raw
+    dataset = toy("/file", mirror={"path": "raw.csv.gz", "form": "original"})
+    assert not is_at_hand(declaration(dataset))
+    cl.fetch(dataset)
+    assert is_at_hand(declaration(dataset))
 
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[:-5], lambda raw: gzip.compress(raw)[:60], lambda raw: b"<html>"])

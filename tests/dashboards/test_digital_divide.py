@@ -220,15 +220,17 @@ def test_the_jump_of_china_is_a_break_and_takes_no_part_in_the_verdict(page, sta
     assert state.course().breaks == ()
 
 
-def test_a_change_of_cnnic_is_told_with_what_the_printed_digits_bear(page):
+def test_a_change_of_cnnic_is_told_since_its_base_moved_with_what_the_printed_digits_bear(page):
     course = page.State(data="cnnic", lang="en").course()
-    # 70.4 - 55.9 = 14.5 in December 2020, 77.5 - 66.5 = 11.0 three years on; each figure is off by 0.05 at the most
+    # 73.0 - 57.6 = 15.4 in December 2021, 77.5 - 66.5 = 11.0 two years on; each figure is off by 0.05 at the most.
+    # December 2020 (70.4 and 55.9) stands before the break and is in no difference.
     row = course.table.filter(measure="absolute").row(0, named=True)
-    assert (row["first_gap"], row["last_gap"]) == pytest.approx((14.5, 11.0))
-    assert (row["lower"], row["upper"]) == pytest.approx((-3.7, -3.3))
+    assert (row["first_gap"], row["last_gap"]) == pytest.approx((15.4, 11.0))
+    assert (row["lower"], row["upper"]) == pytest.approx((-4.6, -4.2))
     assert course.verdict == "narrowing"
     card = page.big_numbers(page.State(data="cnnic"), "en")[3]
     assert card.value == "narrowing (as printed)"
+    assert card.detail.startswith("2021-12 – 2023-12;")
     assert "rounding only" in card.detail
 
 

@@ -136,6 +136,12 @@ def test_the_levers_move_the_scenario_that_is_edited_and_only_that(state):
     assert state.side == "a"
 
 
+@pytest.mark.parametrize(("lang", "word"), [("zh", "由官方公布"), ("en", "official intensity")])
+def test_tonnes_by_sector_stand_beside_the_level_that_official_figures_imply(sandbox, state, lang, word):
+    (sectors,) = (p for p in sandbox.pictures(state) if p.key == "sectors")
+    assert word in sectors.note(lang)
+
+
 def test_a_link_carries_both_scenarios_and_a_damaged_one_is_told(sandbox, state):
     state.param.update(compare=True, editing="b", group="age_band")
     state.move(PV, 4.5)
@@ -295,7 +301,8 @@ def test_a_reader_moves_a_lever_by_key_loads_files_compares_and_finds_it_all_in_
     good.write_text(Scenario("好", "A good file", [Change(PV, 7.0, 2026)]).to_yaml(), "utf-8")
     page.locator("input[type=file]").set_input_files(str(good))
     until(page, lambda: "New in A good file" in page.evaluate(TEXT, "main"), "the scenario of the file")
-    assert "from 0 to 10 GW" not in page.evaluate(TEXT, "aside").split("Dates and beliefs")[0]
+    until(page, lambda: "from 0 to 10 GW" not in page.evaluate(TEXT, "aside").split("Dates and beliefs")[0],
+          "the old complaint gone")  # fmt: skip
     page.get_by_role("checkbox", name="Compare with a scenario B").press("Space")
     until(page, lambda: "B against A" in page.evaluate(TEXT, "main"), "two scenarios")
     until(page, lambda: "compare=1" in page.url, "the comparison in the address")
