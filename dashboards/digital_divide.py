@@ -642,12 +642,13 @@ def _cells() -> pl.DataFrame:
     """Return the groups that always have a row, by level, with the one figure of China that is published here."""
     groups = tables.read(levels.GROUPS).filter("is_obliged").select("group", "label_zh", "label_en")
     tiers = tables.read(levels.LEVEL_TABLE).select("level", level_zh="label_zh", level_en="label_en")
-    old = _load(CNNIC).drop_nulls("internet_use_60plus_pct").sort("month_start").row(-1, named=True)
+    # The declared claims name a later survey than the data set of surveys holds
+    old = _claims().filter(figure_column="internet_use_60plus_pct").sort("figure_date").row(-1, named=True)
     is_told = (pl.col("group") == "60+") & (pl.col("level") == "use")
     return groups.join(tiers, how="cross").with_columns(
-        internet_use_60plus_pct=pl.when(is_told).then(old["internet_use_60plus_pct"]),
-        month_start=pl.when(is_told).then(pl.lit(old["month_start"])),
-        source=pl.when(is_told).then(pl.lit(f"CNNIC {old['source']}")),
+        internet_use_60plus_pct=pl.when(is_told).then(old["figure_pct"]),
+        month_start=pl.when(is_told).then(pl.lit(old["figure_date"])),
+        source=pl.when(is_told).then(pl.lit(old["source"])),
     )
 
 
@@ -1492,11 +1493,13 @@ def _counted_picture(state: State) -> Picture:
                              large=state.is_large, height=_COUNTED_PX)  # fmt: skip
 
     def note(lang: Language) -> str:
+        when, source = _cells().drop_nulls("month_start").select("month_start", "source").row(0)
         return pick(
-            ("未成年人、老年人、残疾人、低收入者总在表中。唯一的数是全国 60 岁及以上上网率（CNNIC）；"
+            (f"未成年人、老年人、残疾人、低收入者总在表中。唯一的数是全国 60 岁及以上上网率（{source}，{when:%Y-%m}）；"
              "北京没有公布这四类人的任何一项。",
              "Under 18, 60 and over, people with a disability and of low income always have a row. The one figure is "
-             "internet use at 60 and over in the nation (CNNIC); of Beijing nothing is published for any of the four."),
+             f"internet use at 60 and over in the nation ({source}, {when:%Y-%m}); of Beijing nothing is published for "
+             "any of the four."),
             lang,
         )  # fmt: skip
 
