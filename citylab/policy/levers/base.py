@@ -314,7 +314,7 @@ def vintages(path: Sequence[float], default: float) -> list[tuple[float, int]]:
     before = default
     for year, value in enumerate(path):
         come, before = value - before, value
-        while standing and come * standing[0][0] < 0:
+        while standing and come and (come < 0) != (standing[0][0] < 0):
             amount, since = standing.pop(0)
             if abs(amount) > abs(come):
                 standing.insert(0, (amount + come, since))

@@ -131,6 +131,7 @@ def test_levers_come_in_the_order_in_which_they_act():
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.sampled_from([0.0, 1.0, 2.0]))
+@example([5.9e-298, 4.3e-306], 0.0)
 def test_vintages_sum_to_what_stands_beyond_the_default(path, default):
     standing = vintages(path, default)
     assert sum(amount for amount, _ in standing) == pytest.approx(path[-1] - default, abs=1e-12)
