@@ -396,7 +396,7 @@ def _row(
     tail = (1 - plan.level) / 2
     if len(pool) * tail + tail < 1 - 1e-9:  # the outermost of n errors stand at 1 / (n + 1) and n / (n + 1)
         raise RefusalError(
-            f"{len(pool)} past errors are too few for an interval of {100 * plan.level:g} %; it takes "
+            f"{len(pool)} past errors are too few for an interval of {100 * plan.level:g}%; it takes "
             f"{int(np.ceil(1 / tail - 1 - 1e-9))}. Bring more days, or lower level=."
         )
     back = _SCALES[plan.scale][1]

@@ -986,7 +986,7 @@ def threshold(
     tail = (1 - level) / 2
     if n_draws * tail < 1 - _COUNT_ROUNDING:
         raise RangeError(
-            f"{n_draws} draws are too few for an interval of {100 * level:g} %; take at least {np.ceil(1 / tail):.0f}."
+            f"{n_draws} draws are too few for an interval of {100 * level:g}%; take at least {np.ceil(1 / tail):.0f}."
         )
     tried = _Tried(function, float(target), reach, n_draws, block, client)
     grid = np.linspace(low, high, _GRID)
