@@ -452,16 +452,18 @@ def test_two_writers_do_not_corrupt_it(ledger: CreditLedger) -> None:
 
 def test_a_reader_sees_whole_transactions_only(ledger: CreditLedger) -> None:
     seen: list[Decimal] = []
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def read() -> None:
         with CreditLedger.open(ledger.path) as other:
             while not stop.is_set():
                 seen.append(other.totals().issued)
+                begun.set()
 
     reader = threading.Thread(target=read)
     reader.start()
     try:
+        assert begun.wait(60)
         for i in range(20):
             with ledger.together():
                 ledger.issue("a", 1, batch="b", request_id=f"{i}a")

@@ -61,7 +61,7 @@ def test_a_table_left_half_read_keeps_no_thread_though_nobody_closes_it():
     left_open = in_order(noting, ((k,) for k in itertools.count()), rows=100, workers=2)
     next(left_open)
     for thread in made_by:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     assert next(left_open)["block"].to_list() == [1]
 
