@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,9 @@ class State(PageState):
 
 def prepare(state):
     if state.what == "slow":
-        for i in range(400):
+        for i in range(20_000):  # half an hour: it never ends by itself
             time.sleep(0.1)
-            state.step(i / 400)
+            state.step(i / 20_000)
     state.result = state.what
 
 
@@ -155,10 +154,8 @@ def test_another_choice_ends_slow_work_that_nobody_waits_for(trial, visit):
     page = opened(visit, trial).page
     choose(page, "slow")
     until(page, lambda: page.get_by_text("Working…").is_visible(), "the sign of work")
-    start = time.monotonic()
     choose(page, "other")
     until(page, lambda: result(page) == "other", "the later choice")
-    assert time.monotonic() - start < 30  # the slow work would have taken forty seconds
     page.wait_for_timeout(1500)
     assert (result(page), drawn_for(page)) == ("other", "other")
 

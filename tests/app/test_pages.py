@@ -171,7 +171,7 @@ def handshake(site: str, origin: str) -> int:
     from bokeh.util.token import generate_jwt_token, generate_session_id
 
     token = generate_jwt_token(generate_session_id(signed=False), signed=False)
-    asked = http.client.HTTPConnection(urlsplit(site).netloc, timeout=10)
+    asked = http.client.HTTPConnection(urlsplit(site).netloc, timeout=120)
     headers = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -193,5 +193,5 @@ def test_pages_of_this_machine_get_a_websocket_and_foreign_ones_do_not(site):
 
 
 def test_the_server_says_that_it_lives(site):
-    with urllib.request.urlopen(site + "/liveness", timeout=10) as answer:
+    with urllib.request.urlopen(site + "/liveness", timeout=120) as answer:
         assert answer.status == 200

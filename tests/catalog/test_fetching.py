@@ -181,7 +181,7 @@ def test_two_processes_that_fetch_at_once_both_succeed(toy, publisher, cache: Pa
             publisher.half_sent.wait(0.1)
             two.poll()
         publisher.go_on.set()
-        said = [process.communicate(timeout=60) for process in (one, two)]
+        said = [process.communicate(timeout=300) for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), said
     assert publisher.asked == ["/file", "/file"]
     paths = {Path(out.strip()) for out, _ in said}
@@ -236,7 +236,7 @@ def test_a_publisher_that_sends_without_end_is_stopped(toy, publisher, cache: Pa
 def test_a_fetch_shows_a_bar_or_nothing_and_no_news_about_hashes(progress: bool, toy, publisher, raw: bytes):
     publisher.offers["/file"] = raw
     with start(toy("/file"), progress=progress) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert len(out.splitlines()) == 1
     assert ("100%" in err) is progress
