@@ -50,6 +50,8 @@ class _Card:
         self.drawn: Any = None
         self.problem = ""
         self.view: Literal["chart", "table", "download"] = "chart"
+        # A reader may choose a view while the page's worker draws: the later of the two must find the card at rest
+        self.lock = threading.RLock()
         self.head = _pane(styles={"flex": "1 1 12rem"})
         self.choice = pn.widgets.RadioButtonGroup(value="chart", options=self._options(), margin=0, align="end",
                                                   button_style="outline", stylesheets=[css("inside")])  # fmt: skip
@@ -89,19 +91,20 @@ class _Card:
 
     def attempt(self, work: Callable[[], None]) -> None:
         """Work; if that fails, keep the last good picture and say in one sentence what happened and what to do."""
-        try:
-            work()
-        except Stopped:
-            raise
-        except CitylabError as error:
-            self._failed(str(error))
-        except Exception as error:  # one picture that fails must not take the page with it
-            _log.exception("The picture %r cannot be drawn", self.picture.key)
-            self._failed(_unforeseen(error, self.state.lang))
-        else:
-            if self.problem:
-                self.problem = ""
-                self._say()
+        with self.lock:
+            try:
+                work()
+            except Stopped:
+                raise
+            except CitylabError as error:
+                self._failed(str(error))
+            except Exception as error:  # one picture that fails must not take the page with it
+                _log.exception("The picture %r cannot be drawn", self.picture.key)
+                self._failed(_unforeseen(error, self.state.lang))
+            else:
+                if self.problem:
+                    self.problem = ""
+                    self._say()
 
     def _failed(self, sentence: str) -> None:
         self.problem = sentence
