@@ -65,7 +65,8 @@ def is_at_hand(declared: Declaration) -> bool:
     """Return whether a set can be loaded now without a network: it is ready, or all its files are in the mirror."""
     mirror = settings.mirror_dir()
     copies = [mirror / f.mirror.path if mirror and f.mirror else None for f in declared.files]
-    return is_ready(declared) or all(copy is not None and copy.is_file() for copy in copies)
+    has_copies = bool(copies) and all(copy is not None and copy.is_file() for copy in copies)
+    return has_copies or is_ready(declared)
 
 
 def recipe(declared: Declaration) -> Callable[[list[Any]], Any]:

@@ -158,7 +158,7 @@ def segregation_interval(
     level: float | None = None,
     seed: int = 0,
 ) -> Frame:
-    """Return segregation with its interval and its bias, by the bootstrap.
+    """Return segregation with its interval and its bias: by inverted tests, or by the bootstrap (see the notes).
 
     Parameters
     ----------
